@@ -1,0 +1,76 @@
+import * as Effect from "effect/Effect"
+import { create, defineFunction, Kube, patch, patchStatus, read, refKey, refOf, remove } from "#runtime"
+import { IpClaim, IpClaimPool, Namespace, Service } from "../domain/kinds.ts"
+import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
+import { allocatedOf } from "../domain/publishing.ts"
+import { requestOf, wantsAddress } from "../domain/requests.ts"
+import type { Settings } from "../domain/settings.ts"
+import { chooseAddresses, RequestRefused } from "./decide.ts"
+import { servicesThatWait, servicesThatWaitFor } from "./wakes.ts"
+import { giveBack, hold, keepWhatItCarries, publish } from "./writes.ts"
+
+/**
+ * Gives a Service that asks for one exactly one external address (of each family that it asks for).
+ *
+ * Reads   the Service, pools, claims, and which Services are older and wait too.
+ * Writes  one IpClaim per address (its name is the lock on the address), then address and annotation on the Service
+ *         (its resource version is the lock on the Service).
+ * Repeat  harmless: a Service that carries its address keeps it; one that died between the two writes finds the claim
+ *         that names it; publishing what is there writes nothing.
+ */
+export const allocateOnAnnotate = (settings: Settings) => {
+  const ledgerOf = ledgerIndex(settings)
+  return defineFunction({
+    name: "allocate-on-annotate",
+    on: [
+      Service.changed,
+      IpClaimPool.specChanged.wakes(servicesThatWait(ledgerOf)),
+      IpClaimPool.deleted.wakes(servicesThatWait(ledgerOf)),
+      IpClaim.deleted.wakes(servicesThatWaitFor(ledgerOf)),
+      Namespace.changed.wakes(servicesThatWait(ledgerOf))
+    ],
+    when: function asksForAnAddress(service: Service) {
+      return requestOf(service, settings)._tag !== "None"
+    },
+    needs: [
+      read(...ledgerReads),
+      create(IpClaim),
+      patch(IpClaim),
+      patch(Service),
+      patchStatus(Service),
+      remove(IpClaim)
+    ],
+    handle: Effect.fnUntraced(function* (service: Service) {
+      const kube = yield* Kube
+      const request = requestOf(service, settings)
+      if (allocatedOf(service).length > 0) return yield* keepWhatItCarries(service, ledgerOf)
+      if (!wantsAddress(request)) {
+        return request._tag === "Refused"
+          ? yield* new RequestRefused({ reason: request.reason, detail: request.message })
+          : undefined
+      }
+      const ledger = kube.index(ledgerOf)
+      const key = refKey(refOf(service))
+      const choices = yield* Effect.fromResult(
+        chooseAddresses(ledger, service, request, (entry) => kube.find(Service, entry))
+      )
+      const addresses = choices.map(({ address }) => address)
+      // In the same turn as the choice: no other handler of this process comes in between.
+      for (const address of addresses) ledger.reserve(address, key)
+      return yield* Effect.gen(function* () {
+        const claims = yield* hold(service, choices, request.share)
+        yield* publish(service, addresses).pipe(
+          Effect.catchTag("Conflict", (lost) => giveBack(service, claims, lost)),
+          Effect.catchTag("NotFound", (lost) => giveBack(service, claims, lost))
+        )
+        return `gave ${addresses.join(" and ")} from ${choices.map(({ pool }) => pool).join(" and ")}`
+      }).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            for (const address of addresses) ledger.release(address, key)
+          })
+        )
+      )
+    })
+  })
+}

@@ -1,0 +1,166 @@
+import * as Effect from "effect/Effect"
+import { type Conflict, type Index, Kube, type KubeFailure, type NotFound, refKey, refOf } from "#runtime"
+import { addressOfClaim, entryOf, isEntryOf, isSameEntry, newClaim, serviceKeyOf } from "../domain/holding.ts"
+import { type ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
+import type { Ledger } from "../domain/ledger.ts"
+import { allocatedOf, ingressPatch, publishPatch, publishWhere, withdrawPatch } from "../domain/publishing.ts"
+import { annotationOf, annotations } from "../domain/requests.ts"
+import { whyNotShared } from "../domain/sharing.ts"
+import { AddressTaken, type Choice, NotInAnyPool, Overtaken } from "./decide.ts"
+
+const at = (object: Service | IpClaim) => ({
+  uid: object.metadata.uid,
+  resourceVersion: object.metadata.resourceVersion
+})
+
+/** Enters the Service into the claim, in place of its former self if that is there. Writes nothing if it is in. */
+const enter = Effect.fnUntraced(function* (claim: IpClaim, entry: ClaimedService) {
+  const kube = yield* Kube
+  const present = claim.spec.services ?? []
+  if (present.some((one) => one.uid === entry.uid && one.origin === entry.origin)) return claim
+  const others = present.filter((one) => serviceKeyOf(one) !== serviceKeyOf(entry))
+  return yield* kube.patch(IpClaim, refOf(claim), at(claim), { spec: { services: [...others, entry] } })
+})
+
+/** Makes the claims, or enters the Service into those that are there. Answers with what it has changed. */
+export const hold = Effect.fnUntraced(function* (
+  service: Service,
+  choices: ReadonlyArray<Choice>,
+  share: string | undefined
+) {
+  const kube = yield* Kube
+  const entry = entryOf(service, "allocated", share)
+  const held: Array<IpClaim> = []
+  for (const { address, pool, claim } of choices) {
+    held.push(
+      claim === undefined
+        ? yield* kube
+            .create(IpClaim, newClaim(address, pool, [entry]))
+            .pipe(
+              Effect.catchTag("AlreadyExists", () =>
+                Effect.fail(new Overtaken({ detail: `${address} was taken by another allocator meanwhile` }))
+              )
+            )
+        : yield* enter(claim, entry)
+    )
+  }
+  return held
+})
+
+/** Shows the addresses on the Service, under its resource version. Writes nothing where they are shown already. */
+export const publish = Effect.fnUntraced(function* (service: Service, addresses: ReadonlyArray<string>) {
+  const kube = yield* Kube
+  const main = publishPatch(service, addresses)
+  let present =
+    main === undefined ? service : yield* kube.patch(Service, refOf(service), at(service), { ...main })
+  const ingress = publishWhere(present) === "loadBalancer" ? ingressPatch(present, addresses) : undefined
+  if (ingress !== undefined) present = yield* kube.patchStatus(Service, refOf(present), at(present), ingress)
+  if (main === undefined && ingress === undefined) return false
+  // An address that moves from externalIPs to the ingress leaves the former once the latter shows it.
+  const rest = ingress === undefined ? undefined : publishPatch(present, addresses)
+  if (rest !== undefined) present = yield* kube.patch(Service, refOf(present), at(present), { ...rest })
+  const list = addresses.join(", ")
+  yield* kube.note(Service, present, {
+    type: "Normal",
+    reason: "IPAllocated",
+    message: `Assigned IP ${list}`,
+    once: `${list} ${present.metadata.resourceVersion}`
+  })
+  return true
+})
+
+/**
+ * The Service's lock was lost. If another allocator has given it an address, or it is gone or asks no more, the claims
+ * go; otherwise they stay for the next attempt, which finds them.
+ */
+export const giveBack = Effect.fnUntraced(function* (
+  service: Service,
+  claims: ReadonlyArray<IpClaim>,
+  lost: Conflict | NotFound
+) {
+  const kube = yield* Kube
+  const now = kube.find(Service, refOf(service))
+  const isMine = now?.metadata.uid === service.metadata.uid && now.metadata.deletionTimestamp === undefined
+  const carried = now === undefined ? [] : allocatedOf(now)
+  for (const claim of claims) {
+    if (isMine && (carried.length === 0 || carried.includes(addressOfClaim(claim)))) continue
+    const others = (claim.spec.services ?? []).filter((entry) => !isEntryOf(entry, service))
+    yield* others.length === 0
+      ? kube.remove(IpClaim, refOf(claim), at(claim))
+      : kube.patch(IpClaim, refOf(claim), at(claim), { spec: { services: others } })
+  }
+  return yield* lost
+})
+
+/**
+ * Keeps a Service at the addresses that it carries: whatever is missing of claim or publication is mended. An
+ * annotation that was copied from another Service carries nothing, and is taken off.
+ */
+export const keepWhatItCarries = Effect.fnUntraced(function* (service: Service, ledgerOf: Index<Ledger>) {
+  const kube = yield* Kube
+  const ledger = kube.index(ledgerOf)
+  const carried = allocatedOf(service)
+  const share = annotationOf(service, annotations.share)
+  const entry = entryOf(service, "allocated", share)
+  const mended: Array<string> = []
+  for (const address of carried) {
+    const claim = ledger.claim(address)
+    if (claim === undefined) {
+      const pool = ledger.poolOf(address)
+      if (pool === undefined || !ledger.admits(pool, service) || ledger.forbidden(address) !== undefined) {
+        return yield* new NotInAnyPool({
+          address,
+          pools: ["it is not given out without a claim that holds it"]
+        })
+      }
+      yield* kube.create(IpClaim, newClaim(address, pool.name, [entry]))
+      mended.push(`adopted ${address} into pool ${pool.name}`)
+    } else if ((claim.spec.services ?? []).some((one) => isEntryOf(one, service))) {
+      if (yield* isOutdated(claim, entry))
+        mended.push(`entered the Service's ports into ${claim.metadata.name}`)
+    } else {
+      yield* takeOver(service, claim, entry)
+      mended.push(`took over the claim ${claim.metadata.name}`)
+    }
+  }
+  if (yield* publish(service, carried)) mended.push(`published ${carried.join(" and ")} again`)
+  return mended.length === 0 ? undefined : mended.join(", ")
+})
+
+/** Ports and key in a claim are what sharing is decided by, so they follow the Service. */
+const isOutdated = Effect.fnUntraced(function* (claim: IpClaim, entry: ClaimedService) {
+  const kube = yield* Kube
+  const present = claim.spec.services ?? []
+  const mine = present.find((one) => one.uid === entry.uid)
+  if (mine === undefined || isSameEntry(mine, entry)) return false
+  const services = present.map((one) => (one.uid === entry.uid ? entry : one))
+  yield* kube.patch(IpClaim, refOf(claim), at(claim), { spec: { services } })
+  return true
+})
+
+/** The claim names others. It was this Service's before it was restored, or may be shared; or it is not its own. */
+const takeOver = Effect.fnUntraced(function* (
+  service: Service,
+  claim: IpClaim,
+  entry: ClaimedService
+): Effect.fn.Return<void, KubeFailure | AddressTaken | Overtaken, Kube> {
+  const kube = yield* Kube
+  const fresh = yield* kube.get(IpClaim, refOf(claim))
+  if (fresh === undefined) return yield* new Overtaken({ detail: `the claim ${claim.metadata.name} is gone` })
+  const services = fresh.spec.services ?? []
+  const former = services.some((one) => serviceKeyOf(one) === refKey(refOf(service)))
+  const why = whyNotShared(fresh, service, entry.share, (other) => kube.find(Service, other))
+  const alone = former && services.every((one) => serviceKeyOf(one) === refKey(refOf(service)))
+  if (alone || why === undefined) {
+    yield* enter(fresh, entry)
+    return
+  }
+  const present = yield* kube.get(Service, refOf(service))
+  if (present === undefined || present.metadata.uid !== service.metadata.uid) return
+  const ingress = ingressPatch(present, [])
+  const cleared =
+    ingress === undefined ? present : yield* kube.patchStatus(Service, refOf(present), at(present), ingress)
+  const withdrawn = withdrawPatch(cleared)
+  if (withdrawn !== undefined) yield* kube.patch(Service, refOf(cleared), at(cleared), { ...withdrawn })
+  return yield* new AddressTaken({ address: addressOfClaim(fresh), why: why ?? "is another Service's" })
+})

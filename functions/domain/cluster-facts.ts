@@ -1,0 +1,97 @@
+import { type Cidr, canonicalAddress, parseCidr, unusableNetworks } from "./addresses.ts"
+import type { Node, Service } from "./kinds.ts"
+import { Networks, Owners } from "./networks.ts"
+import type { AddressFacts } from "./security.ts"
+
+/** What of the cluster's networks is known from configuration. */
+export interface NetworkOptions {
+  /** Gateways of the network, the cluster's own networks: out of these nothing is given. */
+  readonly forbiddenCidrs?: ReadonlyArray<Cidr>
+}
+
+/** Who is told when single addresses, or whole networks, become unusable for Services or usable again. */
+export interface FactsListener {
+  readonly blocked: (address: string) => void
+  readonly unblocked: (address: string) => void
+  readonly networksChanged: (changed: ReadonlyArray<Cidr>) => void
+}
+
+const addressesOfNode = (node: Node | undefined): ReadonlySet<string> =>
+  new Set(
+    (node?.status?.addresses ?? [])
+      .map(({ address }) => canonicalAddress(address))
+      .filter((address) => address !== undefined)
+  )
+
+const podCidrsOfNode = (node: Node | undefined): ReadonlyMap<string, Cidr> =>
+  new Map(
+    [...(node?.spec?.podCIDRs ?? []), node?.spec?.podCIDR ?? ""]
+      .map(parseCidr)
+      .filter((cidr) => cidr !== undefined)
+      .map((cidr) => [cidr.text, cidr])
+  )
+
+const clusterIPsOf = (service: Service | undefined): ReadonlySet<string> =>
+  new Set(
+    [...(service?.spec?.clusterIPs ?? []), service?.spec?.clusterIP ?? ""]
+      .map(canonicalAddress)
+      .filter((address) => address !== undefined)
+  )
+
+/** The addresses of nodes, their pods' networks and the Services' clusterIPs, kept up to date. */
+export class ClusterFacts implements AddressFacts {
+  readonly forbiddenCidrs: ReadonlyArray<Cidr>
+  private readonly listener: FactsListener
+  private readonly nodes = new Owners()
+  private readonly clusterIPs = new Owners()
+  private readonly podNetworks = new Networks()
+
+  constructor(options: NetworkOptions, listener: FactsListener) {
+    this.forbiddenCidrs = options.forbiddenCidrs ?? []
+    this.listener = listener
+  }
+
+  /** All networks in which no address may be given out. */
+  get networks(): ReadonlyArray<Cidr> {
+    return [...unusableNetworks.map(([, cidr]) => cidr), ...this.forbiddenCidrs, ...this.podNetworks.all]
+  }
+
+  nodeOf(address: string): string | undefined {
+    return this.nodes.of(address)
+  }
+
+  podNodeOf(address: string): string | undefined {
+    return this.podNetworks.ownerOf(address)
+  }
+
+  clusterServiceOf(address: string): string | undefined {
+    return this.clusterIPs.of(address)
+  }
+
+  applyNode(name: string, before: Node | undefined, after: Node | undefined): void {
+    this.follow(this.nodes, name, addressesOfNode(before), addressesOfNode(after))
+    const [hadCidrs, hasCidrs] = [podCidrsOfNode(before), podCidrsOfNode(after)]
+    const added = [...hasCidrs.values()].filter(({ text }) => !hadCidrs.has(text))
+    const removed = [...hadCidrs.values()].filter(({ text }) => !hasCidrs.has(text))
+    for (const cidr of added) this.podNetworks.add(cidr, name)
+    for (const cidr of removed) this.podNetworks.remove(cidr, name)
+    if (added.length + removed.length > 0) this.listener.networksChanged([...added, ...removed])
+  }
+
+  applyService(key: string, before: Service | undefined, after: Service | undefined): void {
+    this.follow(this.clusterIPs, key, clusterIPsOf(before), clusterIPsOf(after))
+  }
+
+  private follow(owners: Owners, owner: string, had: ReadonlySet<string>, has: ReadonlySet<string>): void {
+    for (const address of has) {
+      if (had.has(address)) continue
+      owners.add(address, owner)
+      this.listener.blocked(address)
+    }
+    for (const address of had) {
+      if (has.has(address)) continue
+      owners.remove(address, owner)
+      this.listener.unblocked(address)
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import { addressOfClaimName, canonicalAddress, claimName, familyOf, hostCidr } from "./addresses.ts"
+import type { ClaimedService, IpClaim, Service } from "./kinds.ts"
+import { allocatedOf, handWrittenOf } from "./publishing.ts"
+import { poolLabel, type RequestOptions, requestOf } from "./requests.ts"
+
+/** `namespace/name` of the Service that holds a share of a claim. */
+export const serviceKeyOf = (entry: Pick<ClaimedService, "namespace" | "name">): string =>
+  `${entry.namespace}/${entry.name}`
+
+/** The address that a claim holds, in canonical form: its name says it. */
+export const addressOfClaim = (claim: IpClaim): string =>
+  addressOfClaimName(claim.metadata.name) ?? canonicalAddress(claim.spec.cidr.split("/")[0] ?? "") ?? ""
+
+/** The Service as it is entered into a claim. */
+export const entryOf = (
+  service: Service,
+  origin: ClaimedService["origin"],
+  share: string | undefined
+): ClaimedService => ({
+  namespace: service.metadata.namespace ?? "",
+  name: service.metadata.name,
+  uid: service.metadata.uid,
+  origin,
+  ports: (service.spec?.ports ?? []).map(({ port, protocol }) => ({
+    port,
+    protocol: protocol === "UDP" || protocol === "SCTP" ? protocol : "TCP"
+  })),
+  ...(share === undefined ? {} : { share })
+})
+
+/** The part of a claim that whoever creates it writes. */
+export const newClaim = (
+  address: string,
+  pool: string | undefined,
+  services: ReadonlyArray<ClaimedService>
+) => ({
+  metadata: {
+    name: claimName(address),
+    ...(pool === undefined ? {} : { labels: { [poolLabel]: pool } })
+  },
+  spec: { cidr: hostCidr(address), ...(pool === undefined ? {} : { pool }), services }
+})
+
+/** Whether this entry of a claim is this very Service: one that was created again under its name is another. */
+export const isEntryOf = (entry: ClaimedService, service: Service): boolean =>
+  entry.uid === service.metadata.uid &&
+  entry.name === service.metadata.name &&
+  entry.namespace === service.metadata.namespace
+
+/** Whether two entries of one Service say the same of what it serves and shares. */
+export const isSameEntry = (one: ClaimedService, other: ClaimedService): boolean => {
+  const portsOf = ({ ports = [] }: ClaimedService) => ports.map(({ port, protocol }) => `${port}/${protocol}`).join()
+  return one.origin === other.origin && one.share === other.share && portsOf(one) === portsOf(other)
+}
+
+/**
+ * Why the Service does not hold this address any more, as the end of a sentence that begins with the claim; `undefined`
+ * while it does, or is about to be given it.
+ *
+ * A Service whose request has become unreadable keeps what it has: a typing error must not cost an address.
+ */
+export const whyReleased = (
+  claim: IpClaim,
+  entry: ClaimedService,
+  service: Service | undefined,
+  options: RequestOptions
+): string | undefined => {
+  if (service === undefined) return "its Service is gone"
+  const address = addressOfClaim(claim)
+  const carried = allocatedOf(service)
+  if (entry.uid !== service.metadata.uid && !carried.includes(address)) {
+    return "its Service was deleted and created again"
+  }
+  if (service.metadata.deletionTimestamp !== undefined) return undefined
+  if (handWrittenOf(service).addresses.includes(address)) return undefined
+  const request = requestOf(service, options)
+  switch (request._tag) {
+    case "None":
+      return "its Service no longer asks for an address"
+    case "Refused":
+      return request.reason === "InvalidAddress" || request.reason === "FamilyMismatch"
+        ? undefined
+        : "its Service can no longer have an address"
+    case "Addresses":
+      if (!request.addresses.includes(address))
+        return `its Service asks for ${request.addresses.join(" and ")} instead`
+      break
+    case "Auto":
+      // The families of a Service that was given its address by hand before are its author's affair.
+      if (!request.families.includes(familyOf(address))) {
+        return `its Service asks for ${request.families.join(" and ")} only`
+      }
+  }
+  if (request.pool !== undefined && claim.spec.pool !== undefined && request.pool !== claim.spec.pool) {
+    return `its Service asks for pool ${request.pool} instead`
+  }
+  if (carried.length > 0 && !carried.includes(address))
+    return `its Service holds ${carried.join(" and ")} already`
+  // Not carried yet: somebody is between the claim and the Service. Written by hand before, and removed: released.
+  return carried.length === 0 && entry.origin === "external"
+    ? "its Service no longer lists it in externalIPs"
+    : undefined
+}

@@ -1,0 +1,41 @@
+import { isEntryOf } from "./holding.ts"
+import type { ClaimedService, IpClaim, Service } from "./kinds.ts"
+
+/**
+ * Why the Service cannot share this claim's address, as the end of a sentence that begins with the address;
+ * `undefined` when it can. Services share that are of one namespace, have the same key, and no port in common; with
+ * `externalTrafficPolicy: Local` also the same selector, since the node that holds the address must serve them all.
+ */
+export const whyNotShared = (
+  claim: IpClaim,
+  service: Service,
+  share: string | undefined,
+  find: (entry: ClaimedService) => Service | undefined
+): string | undefined => {
+  for (const entry of claim.spec.services ?? []) {
+    if (isEntryOf(entry, service)) continue
+    const who = `Service ${entry.namespace}/${entry.name}`
+    if (share === undefined || entry.share !== share || entry.namespace !== service.metadata.namespace) {
+      return `is held by ${who}; to share it, give both the same annotation external-ip-share, in one namespace`
+    }
+    const clash = (service.spec?.ports ?? []).find((mine) =>
+      (entry.ports ?? []).some(
+        (theirs) => theirs.port === mine.port && theirs.protocol === (mine.protocol ?? "TCP")
+      )
+    )
+    if (clash !== undefined)
+      return `is shared by ${who}, which has port ${clash.port}/${clash.protocol ?? "TCP"} too`
+    const other = find(entry)
+    const isLocal = [service, other].some((one) => one?.spec?.externalTrafficPolicy === "Local")
+    if (isLocal && other !== undefined && !sameSelector(service, other)) {
+      return `is shared by ${who}, which selects other pods; with externalTrafficPolicy Local the selectors must be the same`
+    }
+  }
+  return undefined
+}
+
+const sameSelector = (one: Service, other: Service): boolean => {
+  const entries = (service: Service) =>
+    JSON.stringify(Object.entries(service.spec?.selector ?? {}).toSorted())
+  return entries(one) === entries(other)
+}

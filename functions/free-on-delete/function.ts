@@ -1,0 +1,55 @@
+import * as Effect from "effect/Effect"
+import { defineFunction, type Keyed, Kube, patch, patchStatus, read, refKey, refOf, remove } from "#runtime"
+import { addressOfClaim } from "../domain/holding.ts"
+import { IpClaim, Service } from "../domain/kinds.ts"
+import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
+import { allocatedOf } from "../domain/publishing.ts"
+import type { Settings } from "../domain/settings.ts"
+import { othersOf, releasesOf, showsWithoutAsking } from "./decide.ts"
+import { withdraw } from "./withdraw.ts"
+
+/**
+ * Frees the addresses of a Service that is gone, was created again under its name, or no longer asks for them.
+ *
+ * Reads   the claims that name the Service; the Service itself from the API server, before anything is taken away.
+ * Writes  outside in: takes the address off the Service, the Service out of the claim, and deletes a claim without any.
+ * Repeat  harmless: every step is made under uid and resource version, and is passed over when it has been made.
+ */
+export const freeOnDelete = (settings: Settings) => {
+  const ledgerOf = ledgerIndex(settings)
+  return defineFunction({
+    name: "free-on-delete",
+    on: [Service.touched],
+    needs: [read(...ledgerReads), patch(Service), patchStatus(Service), patch(IpClaim), remove(IpClaim)],
+    handle: Effect.fnUntraced(function* ({ ref, now }: Keyed<Service>) {
+      const kube = yield* Kube
+      const key = refKey(ref)
+      const claims = kube.index(ledgerOf).claimsOf(key)
+      if (releasesOf(key, claims, now, settings).length === 0 && !showsWithoutAsking(now, claims, settings))
+        return
+      // The view may be late, and what is taken away now cannot be given back: ask the API server itself.
+      const fresh = yield* kube.get(Service, ref)
+      const releases = releasesOf(key, claims, fresh, settings)
+      const gone = releases.map(({ claim }) => addressOfClaim(claim))
+      const carried = fresh === undefined ? [] : allocatedOf(fresh)
+      if (showsWithoutAsking(fresh, claims, settings)) yield* withdraw(fresh, [])
+      else if (fresh !== undefined && carried.some((address) => gone.includes(address))) {
+        yield* withdraw(
+          fresh,
+          carried.filter((address) => !gone.includes(address))
+        )
+      }
+      for (const { claim, entry } of releases) {
+        const { uid, resourceVersion } = claim.metadata
+        const others = othersOf(claim, entry)
+        yield* others.length === 0
+          ? kube.remove(IpClaim, refOf(claim), { uid, resourceVersion })
+          : kube.patch(IpClaim, refOf(claim), { uid, resourceVersion }, { spec: { services: others } })
+      }
+      const [first] = releases
+      return first === undefined
+        ? "took off what it no longer asks for"
+        : `freed ${gone.join(" and ")}: ${first.why}`
+    })
+  })
+}

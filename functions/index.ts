@@ -1,0 +1,18 @@
+import type { FunctionDefinition } from "#runtime"
+import { allocateOnAnnotate } from "./allocate-on-annotate/function.ts"
+import { claimOnExternalIp } from "./claim-on-external-ip/function.ts"
+import type { Settings } from "./domain/settings.ts"
+import { freeOnDelete } from "./free-on-delete/function.ts"
+import { summarizePool } from "./summarize-pool/function.ts"
+import { sweep } from "./sweep/function.ts"
+import { validatePool } from "./validate-pool/function.ts"
+
+/** Everything that the controller does. Each can be left out, or hosted elsewhere. */
+export const functions = (settings: Settings): ReadonlyArray<FunctionDefinition> => [
+  validatePool(settings),
+  allocateOnAnnotate(settings),
+  claimOnExternalIp(settings),
+  freeOnDelete(settings),
+  summarizePool(settings),
+  sweep(settings)
+]

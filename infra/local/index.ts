@@ -1,0 +1,19 @@
+/**
+ * The real parts on one machine: a Kubernetes API and a NATS server, found or built, started, and ended. Each
+ * is looked for in this order: what the user points to (`EXTIP_KUBECONFIG`, `EXTIP_NATS_URL`); binaries
+ * (`KUBEBUILDER_ASSETS`, `PATH`, our cache); Docker; a build with Go from the pinned modules beside this
+ * file.
+ */
+export { dockerUnavailable } from "./container.ts"
+export {
+  type ControlPlane,
+  type ControlPlaneOptions,
+  controlPlane,
+  type OwnControlPlane,
+  ownControlPlane
+} from "./controlPlane.ts"
+export { LocalFailure, type Say } from "./failure.ts"
+export { localProgram, type ProgramOptions } from "./program.ts"
+export { type NatsOptions, type NatsServer, natsServer, type OwnNatsServer, ownNatsServer } from "./nats.ts"
+export type { LocalProcess } from "./process.ts"
+export { endLeftovers } from "./start.ts"

@@ -1,0 +1,95 @@
+import { randomUUID } from "node:crypto"
+import { connect } from "node:net"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { LocalFailure, Say } from "./failure.ts"
+import { directory, freePorts } from "./files.ts"
+import type { Found } from "./find.ts"
+import * as parts from "./parts.ts"
+import type { LocalProcess } from "./process.ts"
+import { type Bench, runBinary, startPart } from "./start.ts"
+
+/** A NATS server with JetStream. */
+export interface NatsServer {
+  readonly url: string
+  readonly port: number
+  /** Where JetStream keeps its files; nothing when the user pointed to a server. */
+  readonly storeDir?: string
+  /** Nothing when the user pointed to a server. */
+  readonly process?: LocalProcess
+}
+
+/** One that we have started. */
+export type OwnNatsServer = Required<NatsServer>
+
+export interface NatsOptions {
+  readonly say?: Say
+  /** Where data and log are kept; by default in a temporary directory, removed at the end. */
+  readonly directory?: string
+}
+
+const conf = fileURLToPath(new URL("../../nats.conf", import.meta.url))
+const probeMillis = 1_000
+const readyWithinSeconds = 15
+
+/** What a NATS server says first: who it is and whether JetStream is on. */
+const greeting = (port: number): Promise<string> =>
+  new Promise((done) => {
+    let text = ""
+    const socket = connect({ host: "127.0.0.1", port, timeout: probeMillis })
+    const end = () => {
+      socket.destroy()
+      done(text)
+    }
+    socket.on("error", end).on("timeout", end).on("close", end)
+    socket.on("data", (data) => {
+      text += data.toString("utf8")
+      if (text.includes("\r\n")) end()
+    })
+  })
+
+const start = (
+  at: Bench,
+  found: Found,
+  given: string | undefined
+): Effect.Effect<OwnNatsServer, LocalFailure, Scope.Scope> =>
+  Effect.gen(function* () {
+    const path = yield* directory("nats", given, at.ledger)
+    const [port] = (yield* freePorts(1)) as [number]
+    // Its name tells it from a server that took the port before it.
+    const name = `extip-${randomUUID()}`
+    const storeDir = join(path, "store")
+    const server = yield* runBinary(at, found, parts.nats.binaries[0]!, {
+      args: ["-c", conf, "-a", "127.0.0.1", "-p", `${port}`, "-sd", storeDir, "-n", name],
+      log: join(path, "nats-server.log"),
+      ready: Effect.promise(() => greeting(port)).pipe(
+        Effect.map((said) => said.includes(name) && said.includes('"jetstream":true'))
+      ),
+      readyWithinSeconds,
+      mounts: [
+        { path, mode: "rw" },
+        { path: conf, mode: "ro" }
+      ]
+    })
+    return { url: `nats://127.0.0.1:${port}`, port, storeDir, process: server }
+  })
+
+/**
+ * A nats-server of our own with the repository's `nats.conf`, ended with the scope, wherever the user points.
+ */
+export const ownNatsServer = (
+  options: NatsOptions = {}
+): Effect.Effect<OwnNatsServer, LocalFailure, Scope.Scope> =>
+  startPart(parts.nats, options.say, (at, found) => start(at, found, options.directory))
+
+/** The NATS that `EXTIP_NATS_URL` points to, else one of our own. Ready when it returns. */
+export const natsServer = (options: NatsOptions = {}): Effect.Effect<NatsServer, LocalFailure, Scope.Scope> =>
+  Effect.suspend(() => {
+    const url = process.env[parts.nats.pointer]
+    if (url === undefined || url === "") return ownNatsServer(options)
+    options.say?.(`NATS: took ${url}, from ${parts.nats.pointer}`)
+    const port = Number(URL.parse(url.split(",")[0]!)?.port || 4222)
+    return Effect.succeed<NatsServer>({ url, port })
+  })

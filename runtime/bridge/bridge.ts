@@ -1,0 +1,187 @@
+import { randomUUID } from "node:crypto"
+import { hostname } from "node:os"
+import { setTimeout as delay } from "node:timers/promises"
+import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream"
+import type { KindId } from "../Kind.ts"
+import { resourceName } from "../Kind.ts"
+import type { ClusterAccess } from "../kube/access.ts"
+import type { KubeEvent } from "../nats/events.ts"
+import { resourceToken } from "../nats/names.ts"
+import { ensureCommon, ensureLog, type Incarnation, readIncarnation, recreateLog } from "../nats/streams.ts"
+import { loadKnown } from "./known.ts"
+import { Lease } from "./lease.ts"
+import { ClusterWentBack, Deposed, LogLost, Publisher } from "./publisher.ts"
+import { followResource, type ResourceNews } from "./resource.ts"
+import { defaultSourceTimes, type SourceTimes } from "./source.ts"
+import { readSynced, writeSynced } from "./synced.ts"
+
+export interface BridgeOptions {
+  readonly cluster: ClusterAccess
+  readonly js: JetStreamClient
+  readonly jsm: JetStreamManager
+  readonly isConnected: () => boolean
+  readonly onStatus: (listener: (status: "connected" | "lost") => void) => () => void
+  /** The union of what the functions declare. */
+  readonly kinds: ReadonlyArray<KindId>
+  /** How long the others wait before they take over from a bridge that says nothing. Whole seconds. */
+  readonly leaseSeconds?: number
+  readonly times?: Partial<SourceTimes>
+  readonly say: (news: BridgeNews) => void
+  readonly published: (event: KubeEvent) => void
+}
+
+export type BridgeNews =
+  | ResourceNews
+  | { readonly _tag: "Standby" }
+  | { readonly _tag: "Active"; readonly incarnation: Incarnation }
+  | { readonly _tag: "Synced"; readonly resource: string }
+  | { readonly _tag: "SteppedDown"; readonly message: string }
+
+/** How often the log is looked at while nothing is published: a stream that was wiped says nothing by itself. */
+const checkMillis = 2_000
+
+/**
+ * Runs until the signal says otherwise: waits to be the active bridge, makes the log, follows every resource; starts
+ * over when it was deposed, when the log was lost, or when the cluster went back.
+ */
+export const runBridge = async (options: BridgeOptions, signal: AbortSignal): Promise<void> => {
+  const holder = `${hostname()}/${process.pid}/${randomUUID()}`
+  const lease = new Lease({ js: options.js, jsm: options.jsm, holder, seconds: options.leaseSeconds ?? 5 })
+  let last: { readonly created: string; readonly sequence: number } | undefined
+  let wentBack = false
+  for (let attempt = 0; !signal.aborted; attempt++) {
+    try {
+      await ensureCommon(options.jsm)
+      options.say({ _tag: "Standby" })
+      await lease.acquire(signal)
+      const found = await readIncarnation(options.jsm)
+      const incarnation = wentBack
+        ? await recreateLog(options.jsm)
+        : await ensureLog(
+            options.jsm,
+            found !== undefined && found.created === last?.created ? last.sequence : 0
+          )
+      wentBack = false
+      options.say({ _tag: "Active", incarnation })
+      attempt = 0
+      await activeUntilBroken(options, lease, incarnation, signal, (sequence) => {
+        last = { created: incarnation.created, sequence }
+      })
+    } catch (cause) {
+      if (signal.aborted) break
+      wentBack ||= cause instanceof ClusterWentBack
+      options.say({ _tag: "SteppedDown", message: cause instanceof Error ? cause.message : String(cause) })
+      if (cause instanceof LogLost || cause instanceof ClusterWentBack) continue
+      await delay(Math.min(200 * 2 ** attempt, 5_000), undefined, { signal }).catch(() => undefined)
+    }
+  }
+  await lease.release()
+}
+
+const activeUntilBroken = async (
+  options: BridgeOptions,
+  lease: Lease,
+  incarnation: Incarnation,
+  signal: AbortSignal,
+  acknowledged: (sequence: number) => void
+): Promise<void> => {
+  const stop = new AbortController()
+  const both = AbortSignal.any([signal, stop.signal])
+  const broken = Promise.withResolvers<never>()
+  broken.promise.catch(() => undefined)
+
+  let verified = true
+  let confirming: Promise<void> | undefined
+  const confirm = (): Promise<void> =>
+    (confirming ??= confirmUntilSure().finally(() => {
+      confirming = undefined
+    }))
+  const confirmUntilSure = async (): Promise<void> => {
+    for (;;) {
+      both.throwIfAborted()
+      try {
+        const now = await readIncarnation(options.jsm)
+        if (
+          now === undefined ||
+          now.created !== incarnation.created ||
+          now.lastSequence < publisher.lastSequence
+        ) {
+          throw new LogLost(
+            now === undefined ? "the stream KUBE is gone" : "the stream KUBE went back in time"
+          )
+        }
+        await lease.renew()
+        verified = true
+        return
+      } catch (cause) {
+        if (cause instanceof LogLost || cause instanceof Deposed) {
+          broken.reject(cause)
+          throw cause
+        }
+        await delay(250, undefined, { signal: both })
+      }
+    }
+  }
+  const publisher = new Publisher({
+    js: options.js,
+    jsm: options.jsm,
+    source: options.cluster.server,
+    incarnation,
+    signal: both,
+    mayPublish: () => (verified && lease.isHeld ? undefined : confirm()),
+    confirm,
+    published: (event) => {
+      acknowledged(publisher.lastSequence)
+      options.published(event)
+    }
+  })
+  acknowledged(publisher.lastSequence)
+  const off = options.onStatus((status) => {
+    verified = false
+    if (status === "connected") confirm().catch(() => undefined)
+  })
+  const timers = [
+    setInterval(
+      () => {
+        if (options.isConnected()) confirm().catch(() => undefined)
+      },
+      Math.min(checkMillis, (options.leaseSeconds ?? 5) * 300)
+    )
+  ]
+  const resources = options.kinds.map(async (kind) => {
+    const known = await loadKnown(options.js, kind, incarnation.lastSequence)
+    const lastListed = await readSynced(options.jsm, resourceToken(kind), incarnation.created)
+    await followResource({
+      cluster: options.cluster,
+      kind,
+      known,
+      publisher,
+      times: { ...defaultSourceTimes, ...options.times },
+      signal: both,
+      lastListed: lastListed?.resourceVersion,
+      synced: async (resourceVersion) => {
+        const sequence = publisher.lastSequence
+        const mark = { created: incarnation.created, sequence, resourceVersion }
+        for (;;) {
+          try {
+            await writeSynced(options.js, resourceToken(kind), mark)
+            break
+          } catch {
+            await confirm()
+            await delay(100, undefined, { signal: both })
+          }
+        }
+        options.say({ _tag: "Synced", resource: resourceName(kind) })
+      },
+      say: options.say
+    })
+  })
+  try {
+    await Promise.race([broken.promise, ...resources])
+  } finally {
+    stop.abort()
+    off()
+    for (const timer of timers) clearInterval(timer)
+    await Promise.allSettled(resources)
+  }
+}

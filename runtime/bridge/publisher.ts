@@ -1,0 +1,167 @@
+import { setTimeout as delay } from "node:timers/promises"
+import { JetStreamApiError, type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream"
+import type { KindId, Ref } from "../Kind.ts"
+import { eventBody, eventHeaders, eventId, type KubeEvent } from "../nats/events.ts"
+import { eventSubject, objectSubjects, objectToken } from "../nats/names.ts"
+import type { Incarnation } from "../nats/streams.ts"
+import { newSpan, traceparentOf } from "../trace/context.ts"
+import type { KnownStates } from "./known.ts"
+
+/** Another bridge is the active one now. */
+export class Deposed extends Error {
+  override readonly name = "Deposed"
+}
+
+/** The log is another one than the one we knew: wiped, restored, or gone back in time. */
+export class LogLost extends Error {
+  override readonly name = "LogLost"
+}
+
+/** The cluster's resource versions went back: etcd was restored from a snapshot. */
+export class ClusterWentBack extends Error {
+  override readonly name = "ClusterWentBack"
+}
+
+export interface PublisherOptions {
+  readonly js: JetStreamClient
+  readonly jsm: JetStreamManager
+  /** CloudEvents source: the cluster. */
+  readonly source: string
+  readonly incarnation: Incarnation
+  /** Ends every wait with its reason. */
+  readonly signal: AbortSignal
+  /** Resolves as soon as we may publish: connected, the log verified, the lease ours; rejects when it is not. */
+  readonly mayPublish: () => Promise<void> | undefined
+  /** Asks the server whether we are still the active one, and the log still the one we knew. Rejects if not. */
+  readonly confirm: () => Promise<void>
+  readonly published: (event: KubeEvent) => void
+}
+
+const wrongLastSequence = 10071
+const wrongLastSequenceAnySubject = 10164
+const ackTimeoutMillis = 5_000
+
+/** Compares resource versions of one object. Since Kubernetes 1.35 they are documented as increasing integers. */
+export const isOlder = (a: string, b: string): boolean => Number(a) < Number(b)
+
+/**
+ * Puts events into the log: those of one object one after the other, those of different objects side by side. Each
+ * publish says what it expects to be the object's last event, so that a state which is older than the one in the log
+ * is refused there, whoever sends it.
+ */
+export class Publisher {
+  /** The last sequence that was acknowledged. */
+  lastSequence = 0
+  readonly #options: PublisherOptions
+  readonly #chains = new Map<string, Promise<void>>()
+
+  constructor(options: PublisherOptions) {
+    this.#options = options
+    this.lastSequence = options.incarnation.lastSequence
+  }
+
+  /** Resolves when the event is in the log. It repeats for as long as that takes, unless the signal says otherwise. */
+  publish(event: KubeEvent, known: KnownStates): Promise<void> {
+    const key = objectToken(event.kind, event.ref)
+    const before = this.#chains.get(key)
+    const run =
+      before === undefined ? this.#send(event, key, known) : before.then(() => this.#send(event, key, known))
+    this.#chains.set(key, run)
+    const forget = () => {
+      if (this.#chains.get(key) === run) this.#chains.delete(key)
+    }
+    run.then(forget, forget)
+    return run
+  }
+
+  async #send(event: KubeEvent, key: string, known: KnownStates): Promise<void> {
+    const { js, signal, source } = this.#options
+    const msgID = eventId(event.verb, event.object)
+    const headers = eventHeaders(event, source, new Date().toISOString(), traceparentOf(newSpan()))
+    const body = eventBody(event.object)
+    for (let attempt = 0; ; attempt++) {
+      signal.throwIfAborted()
+      const wait = this.#options.mayPublish()
+      if (wait !== undefined) await wait
+      const state = known.get(key)
+      if (event.verb !== "deleted" && state?.uid === event.object.metadata.uid) {
+        const version = event.object.metadata.resourceVersion
+        if (state.resourceVersion === version || isOlder(version, state.resourceVersion)) return
+      }
+      try {
+        const ack = await js.publish(eventSubject(event.kind, event.ref, event.verb), body, {
+          msgID,
+          headers,
+          timeout: ackTimeoutMillis,
+          expect: {
+            lastSubjectSequence: state?.sequence ?? 0,
+            lastSubjectSequenceSubject: objectSubjects(event.kind, event.ref)
+          }
+        })
+        this.#stored(event, key, known, ack.seq)
+        return
+      } catch (cause) {
+        signal.throwIfAborted()
+        if (
+          cause instanceof JetStreamApiError &&
+          (cause.code === wrongLastSequence || cause.code === wrongLastSequenceAnySubject)
+        ) {
+          if (await this.#reconcile(event, key, known, msgID)) return
+        } else {
+          // Time-out, no responders, disconnected: the log may be away, or gone.
+          await this.#options.confirm()
+          await delay(Math.min(50 * 2 ** attempt, 1_000), undefined, { signal })
+        }
+      }
+    }
+  }
+
+  /**
+   * The log's last event of this object is not the one we thought. Returns true when nothing is left to publish:
+   * our own publish whose acknowledgement was lost, or a newer state than ours.
+   */
+  async #reconcile(event: KubeEvent, key: string, known: KnownStates, msgID: string): Promise<boolean> {
+    await this.#options.confirm()
+    const last = await this.#last(event.kind, event.ref)
+    if (last === undefined) {
+      // Aged out of the log: the bucket still holds it, nobody has published since.
+      const state = known.get(key)
+      if (state !== undefined) known.set(key, { ...state, sequence: 0 })
+      return false
+    }
+    if (last.id === msgID) {
+      this.#stored(event, key, known, last.sequence)
+      return true
+    }
+    known.set(key, { ...last, ref: event.ref })
+    return (
+      last.uid === event.object.metadata.uid &&
+      (last.deleted ||
+        (event.verb !== "deleted" && isOlder(event.object.metadata.resourceVersion, last.resourceVersion)))
+    )
+  }
+
+  #stored(event: KubeEvent, key: string, known: KnownStates, sequence: number): void {
+    this.lastSequence = Math.max(this.lastSequence, sequence)
+    if (event.verb === "deleted") known.delete(key)
+    else {
+      const { uid, resourceVersion } = event.object.metadata
+      known.set(key, { uid, resourceVersion, sequence, ref: event.ref })
+    }
+    this.#options.published(event)
+  }
+
+  async #last(kind: KindId, ref: Ref) {
+    const message = await this.#options.jsm.direct.getMessage("KUBE", {
+      last_by_subj: objectSubjects(kind, ref)
+    })
+    if (message === null) return undefined
+    return {
+      id: message.header.get("Nats-Msg-Id"),
+      uid: message.header.get("ce-uid"),
+      resourceVersion: message.header.get("ce-resourceversion"),
+      sequence: message.seq,
+      deleted: message.header.get("KV-Operation") !== ""
+    }
+  }
+}

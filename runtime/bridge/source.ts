@@ -1,0 +1,145 @@
+import { type Dispatcher, request } from "undici"
+import type { KindId } from "../Kind.ts"
+import type { ClusterAccess } from "../kube/access.ts"
+import { collectionPath, type RawObject } from "../kube/api.ts"
+import { lines } from "./lines.ts"
+
+/** The resource version is too old (410): only a new list helps. */
+export class Gone extends Error {
+  override readonly name = "Gone"
+}
+
+/** The API server could not be reached at all: it may come back as another one. */
+export class Unreachable extends Error {
+  override readonly name = "Unreachable"
+}
+
+/** The API server answered, but not with what was asked for. */
+export class Refused extends Error {
+  override readonly name = "Refused"
+  readonly status: number
+  /** What `Retry-After` asked for, in milliseconds. */
+  readonly retryAfterMillis: number | undefined
+  constructor(message: string, status: number, retryAfterMillis: number | undefined) {
+    super(message)
+    this.status = status
+    this.retryAfterMillis = retryAfterMillis
+  }
+}
+
+export interface Page {
+  readonly items: ReadonlyArray<RawObject>
+  readonly resourceVersion: string
+}
+
+export type WatchEvent =
+  | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: RawObject }
+  | {
+      readonly type: "BOOKMARK"
+      readonly object: { readonly metadata: { readonly resourceVersion: string } }
+    }
+
+export interface SourceTimes {
+  /** A watch that says nothing for so long is broken; the API server sends a bookmark about once a minute. */
+  readonly silenceMillis: number
+  /** How long the API server may take to begin an answer. */
+  readonly headersMillis: number
+  /** How long one watch lasts before the API server ends it: spreads clients over servers. */
+  readonly watchSeconds: number
+  /** Objects per page of a list. */
+  readonly pageSize: number
+}
+
+export const defaultSourceTimes: SourceTimes = {
+  silenceMillis: 70_000,
+  headersMillis: 30_000,
+  watchSeconds: 300,
+  pageSize: 500
+}
+
+const open = async (
+  cluster: ClusterAccess,
+  path: string,
+  query: Record<string, string>,
+  times: SourceTimes,
+  signal: AbortSignal
+): Promise<Dispatcher.ResponseData> => {
+  let answer: Dispatcher.ResponseData
+  try {
+    answer = await request(`${cluster.server}${path}`, {
+      dispatcher: await cluster.dispatcher(),
+      query,
+      signal,
+      headers: { accept: "application/json", ...(await cluster.headers()) },
+      headersTimeout: times.headersMillis,
+      bodyTimeout: times.silenceMillis
+    })
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw new Unreachable(`${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  }
+  if (answer.statusCode < 300) return answer
+  const text = await answer.body.text().catch(() => "")
+  if (answer.statusCode === 410) throw new Gone(text)
+  if (answer.statusCode === 401) cluster.refresh()
+  const retryAfter = Number(answer.headers["retry-after"])
+  throw new Refused(
+    `${path}: HTTP ${answer.statusCode}: ${text.slice(0, 300)}`,
+    answer.statusCode,
+    retryAfter > 0 ? retryAfter * 1000 : undefined
+  )
+}
+
+/** Items of a list carry neither `kind` nor `apiVersion`; whoever reads the bucket wants them. */
+const named = (kind: KindId, object: RawObject): RawObject => ({
+  apiVersion: kind.group === "" ? kind.version : `${kind.group}/${kind.version}`,
+  kind: kind.kind,
+  ...object
+})
+
+/** Lists a resource, page by page and consistently: no resource version is given, so the API server reads the newest. */
+export async function* list(
+  cluster: ClusterAccess,
+  kind: KindId,
+  times: SourceTimes,
+  signal: AbortSignal
+): AsyncGenerator<Page> {
+  let token = ""
+  do {
+    const query = { limit: String(times.pageSize), ...(token === "" ? {} : { continue: token }) }
+    const answer = await open(cluster, collectionPath(kind), query, times, signal)
+    const page = (await answer.body.json()) as {
+      readonly metadata: { readonly resourceVersion: string; readonly continue?: string }
+      readonly items: ReadonlyArray<RawObject> | null
+    }
+    token = page.metadata.continue ?? ""
+    yield {
+      items: (page.items ?? []).map((item) => named(kind, item)),
+      resourceVersion: page.metadata.resourceVersion
+    }
+  } while (token !== "")
+}
+
+/** Watches a resource from a version on, until the API server ends it. */
+export async function* watch(
+  cluster: ClusterAccess,
+  kind: KindId,
+  resourceVersion: string,
+  times: SourceTimes,
+  signal: AbortSignal
+): AsyncGenerator<WatchEvent> {
+  // Spread over ±10 %, so that bridges of many clusters do not reconnect in step.
+  const timeoutSeconds = String(Math.round(times.watchSeconds * (0.9 + 0.2 * Math.random())))
+  const query = { watch: "true", allowWatchBookmarks: "true", resourceVersion, timeoutSeconds }
+  const answer = await open(cluster, collectionPath(kind), query, times, signal)
+  for await (const line of lines(answer.body as unknown as AsyncIterable<Buffer>)) {
+    const event = JSON.parse(line) as
+      | WatchEvent
+      | { readonly type: "ERROR"; readonly object: { readonly code?: number; readonly message?: string } }
+    if (event.type === "ERROR") {
+      if (event.object.code === 410) throw new Gone(event.object.message)
+      throw new Refused(`watch ${kind.plural}: ${event.object.message}`, event.object.code ?? 500, undefined)
+    }
+    yield event
+  }
+}

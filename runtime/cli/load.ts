@@ -1,0 +1,75 @@
+import { existsSync, readdirSync, statSync } from "node:fs"
+import { registerHooks } from "node:module"
+import { join, resolve } from "node:path"
+import { pathToFileURL } from "node:url"
+import { type FunctionDefinition, Misdeclared, requireDistinctNames } from "../Function.ts"
+
+const isFunction = (value: unknown): value is FunctionDefinition =>
+  typeof value === "object" && value !== null && "handle" in value && "on" in value && "needs" in value
+
+/** Packages that a function of the user's own gets from us: there must be one copy of each in the process. */
+const shared = /^(extip|effect|ipaddr\.js)(\/.*)?$/
+
+let hooked = false
+const shareOurPackages = (): void => {
+  if (hooked) return
+  hooked = true
+  registerHooks({
+    resolve: (specifier, context, next) =>
+      shared.test(specifier)
+        ? next(specifier, { ...context, parentURL: import.meta.url })
+        : next(specifier, context)
+  })
+}
+
+/**
+ * Loads the functions of a folder: every `<verb-on-event>/function.ts` in it, or the folder itself if it is one.
+ *
+ * @throws Misdeclared with a sentence when there is nothing to load, or a file declares no function.
+ */
+export const loadFunctions = async (path: string): Promise<ReadonlyArray<FunctionDefinition>> => {
+  const root = resolve(path)
+  if (!existsSync(root) || !statSync(root).isDirectory()) {
+    throw new Misdeclared(`--from ${path}: there is no such folder`)
+  }
+  shareOurPackages()
+  const folders = existsSync(join(root, "function.ts"))
+    ? [root]
+    : readdirSync(root)
+        .map((name) => join(root, name))
+        .filter((folder) => existsSync(join(folder, "function.ts")))
+  if (folders.length === 0) {
+    throw new Misdeclared(`--from ${path}: no <verb-on-event>/function.ts in it`)
+  }
+  const functions: Array<FunctionDefinition> = []
+  for (const folder of folders) {
+    const file = join(folder, "function.ts")
+    const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>
+    const found = Object.values(module).filter(isFunction)
+    if (found.length === 0) throw new Misdeclared(`${file}: it exports nothing that defineFunction has made`)
+    functions.push(...found)
+  }
+  return functions
+}
+
+/**
+ * The functions to host: ours and those of `from`, or of these only the ones that `only` names.
+ *
+ * @throws Misdeclared when a name of `only` is unknown, or two functions have one name.
+ */
+export const selectFunctions = async (
+  ours: ReadonlyArray<FunctionDefinition>,
+  from: string | undefined,
+  only: ReadonlyArray<string> | undefined
+): Promise<ReadonlyArray<FunctionDefinition>> => {
+  const all = from === undefined ? ours : [...ours, ...(await loadFunctions(from))]
+  requireDistinctNames(all)
+  if (only === undefined) return all
+  const names = new Set(all.map((fn) => fn.name))
+  for (const name of only) {
+    if (!names.has(name)) {
+      throw new Misdeclared(`--only ${name}: there is no such function; there are ${[...names].join(", ")}`)
+    }
+  }
+  return all.filter((fn) => only.includes(fn.name))
+}

@@ -1,0 +1,128 @@
+import { createServer } from "node:http"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Cause from "effect/Cause"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { FetchHttpClient, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Option from "effect/Option"
+import { Otlp, PrometheusMetrics } from "effect/observability"
+import * as References from "effect/References"
+import type * as Runtime from "effect/Runtime"
+import { Misdeclared } from "../Function.ts"
+import { Nats } from "../nats/connection.ts"
+import type { NatsFlags } from "./options.ts"
+
+/** SIGTERM and SIGINT drain and end with 0; only a failure is a failure. */
+export const teardown: Runtime.Teardown = (exit, onExit) =>
+  onExit(Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause) ? 1 : 0)
+
+const jsonLogger = Logger.make<unknown, void>((options) => {
+  const line = Logger.formatStructured.log(options)
+  process.stdout.write(
+    `${JSON.stringify({ time: line.timestamp, level: line.level.toLowerCase(), message: line.message, ...line.annotations, ...(line.cause === undefined ? {} : { cause: line.cause }) })}\n`
+  )
+})
+
+const textLogger = Logger.make<unknown, void>((options) => {
+  const line = Logger.formatStructured.log(options)
+  const about = Object.entries(line.annotations).map(([name, value]) => ` ${name}=${String(value)}`)
+  const cause = line.cause === undefined ? "" : `\n${line.cause}`
+  const message = Array.isArray(line.message) ? line.message.join(" ") : String(line.message)
+  process.stdout.write(
+    `${line.timestamp} ${line.level.toUpperCase().padEnd(5)} ${message}${about.join("")}${cause}\n`
+  )
+})
+
+/** Logs as LOG_FORMAT (`text`, `json`) and LOG_LEVEL say; traces and metrics go to OTEL_EXPORTER_OTLP_ENDPOINT, if set. */
+export const observability = (service: string) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const format = yield* Config.Literals(["text", "json"], "LOG_FORMAT").pipe(
+        Config.withDefault("text" as const)
+      )
+      const level = yield* Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info" as const))
+      const endpoint = yield* Config.String("OTEL_EXPORTER_OTLP_ENDPOINT").pipe(Config.option)
+      const logs = Layer.mergeAll(
+        Logger.layer([format === "json" ? jsonLogger : textLogger]),
+        Layer.succeed(References.MinimumLogLevel, level)
+      )
+      if (Option.isNone(endpoint)) return logs
+      return Otlp.layerProtobuf({
+        baseUrl: endpoint.value,
+        resource: { serviceName: `extip-${service}` },
+        loggerMergeWithExisting: true,
+        shutdownTimeout: "1 second"
+      }).pipe(Layer.provide(FetchHttpClient.layer), Layer.provideMerge(logs))
+    })
+  )
+
+/** The connection to NATS, as the flags say. */
+export const natsLayer = (flags: NatsFlags, name: string) =>
+  Nats.layer({
+    url: flags.nats,
+    name,
+    user: Option.getOrUndefined(flags.natsUser),
+    password: Option.getOrUndefined(flags.natsPassword),
+    creds: Option.getOrUndefined(flags.natsCreds)
+  })
+
+/** Serves `/healthz`, `/readyz` and `/metrics`, and returns the address it listens on. */
+export const serveHealth = (listen: string, isReady: () => boolean) =>
+  Effect.gen(function* () {
+    const [, host, port] = /^(.*):(\d+)$/.exec(listen) ?? []
+    if (host === undefined) {
+      return yield* Effect.die(new Error(`--http "${listen}" is not host:port, such as 0.0.0.0:9090`))
+    }
+    const routes = Layer.mergeAll(
+      HttpRouter.add("GET", "/healthz", HttpServerResponse.text("ok\n")),
+      HttpRouter.add(
+        "GET",
+        "/readyz",
+        Effect.sync(() =>
+          HttpServerResponse.text(isReady() ? "ok\n" : "not ready\n", { status: isReady() ? 200 : 503 })
+        )
+      ),
+      PrometheusMetrics.layerHttp({ path: "/metrics" })
+    )
+    const server = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+      Layer.provideMerge(
+        NodeHttpServer.layer(createServer, {
+          port: Number(port),
+          host: host.replace(/^\[(.*)\]$/, "$1"),
+          gracefulShutdownTimeout: "1 second"
+        })
+      )
+    )
+    const context = yield* Layer.build(server)
+    const { address } = Context.get(context, HttpServer.HttpServer)
+    const bound = address._tag === "UnixPathAddress" ? address.path : `http://${host}:${address.port}`
+    yield* Effect.logInfo(`health and metrics at ${bound}`)
+    return bound
+  })
+
+/** Runs `run` until the process is told to stop, then waits for it to end by itself. */
+export const untilStopped = (run: (signal: AbortSignal) => Promise<void>): Effect.Effect<void> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      const stop = new AbortController()
+      return { stop, running: run(stop.signal) }
+    }),
+    ({ running }) => Effect.promise(() => running),
+    ({ stop, running }) =>
+      Effect.promise(() => {
+        stop.abort()
+        return running.catch(() => undefined)
+      })
+  )
+
+/** What loading functions can fail with; anything else that a user's file throws is named as such. */
+export const misdeclared = (cause: unknown): Misdeclared =>
+  cause instanceof Misdeclared
+    ? cause
+    : new Misdeclared(
+        `a function could not be loaded: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`
+      )

@@ -1,0 +1,100 @@
+import { Command } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { functions as ours } from "../../functions/index.ts"
+import { bridgeProcess } from "../bridge/process.ts"
+import { kindsOf } from "../host/kinds.ts"
+import { hostProcess } from "../host/process.ts"
+import { openCluster } from "../kube/access.ts"
+import { httpApi } from "../kube/http.ts"
+import { requirePermissions } from "../kube/permissions.ts"
+import { selectFunctions } from "./load.ts"
+import * as options from "./options.ts"
+import { misdeclared, natsLayer, observability, serveHealth, untilStopped } from "./process.ts"
+import { settingsOf } from "./settings.ts"
+
+const selected = (flags: {
+  readonly loadBalancers: "default" | "class"
+  readonly externalCidrs: string
+  readonly forbiddenCidrs: string
+  readonly from: Option.Option<string>
+  readonly only: Option.Option<string>
+}) =>
+  Effect.gen(function* () {
+    const settings = yield* settingsOf(flags)
+    return yield* Effect.tryPromise({
+      try: () =>
+        selectFunctions(ours(settings), Option.getOrUndefined(flags.from), options.namesOf(flags.only)),
+      catch: misdeclared
+    })
+  })
+
+const shared = {
+  ...options.natsOptions,
+  kubeconfig: options.kubeconfig,
+  http: options.http,
+  only: options.only,
+  from: options.from,
+  loadBalancers: options.loadBalancers,
+  externalCidrs: options.externalCidrs,
+  forbiddenCidrs: options.forbiddenCidrs
+}
+
+const sayOptions = (name: string, flags: Record<string, unknown>) =>
+  Effect.logInfo(`extip ${name}`).pipe(
+    Effect.annotateLogs(
+      Object.fromEntries(
+        Object.entries(flags)
+          .filter(([key]) => key !== "natsPassword")
+          .map(([key, value]) => [
+            key,
+            Option.isOption(value) ? Option.getOrElse(value, () => "-") : String(value)
+          ])
+      )
+    )
+  )
+
+export const bridge = Command.make(
+  "bridge",
+  { ...shared, silence: options.silenceSeconds, lease: options.leaseSeconds },
+  Effect.fnUntraced(function* (flags) {
+    yield* Effect.gen(function* () {
+      yield* sayOptions("bridge", flags)
+      const functions = yield* selected(flags)
+      const cluster = yield* openCluster(Option.getOrUndefined(flags.kubeconfig))
+      const process = yield* bridgeProcess(cluster, kindsOf(functions), {
+        leaseSeconds: flags.lease,
+        times: { silenceMillis: flags.silence * 1000 }
+      })
+      yield* serveHealth(flags.http, process.isReady)
+      yield* untilStopped(process.run)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(natsLayer(flags, "extip-bridge")),
+      Effect.provide(observability("bridge"))
+    )
+  })
+).pipe(Command.withDescription("publishes the cluster's changes to NATS; run two, one is active"))
+
+export const functionsCommand = Command.make(
+  "functions",
+  { ...shared, concurrency: options.concurrency },
+  Effect.fnUntraced(function* (flags) {
+    yield* Effect.gen(function* () {
+      yield* sayOptions("functions", flags)
+      const functions = yield* selected(flags)
+      const api = httpApi(yield* openCluster(Option.getOrUndefined(flags.kubeconfig)))
+      const process = yield* hostProcess(api, functions, { concurrency: flags.concurrency })
+      yield* serveHealth(flags.http, process.isReady)
+      // Where the API server is away now, the first event will wait for it; a missing rule will not mend itself.
+      yield* requirePermissions(api, functions).pipe(
+        Effect.catchTag("Unavailable", (failure) => Effect.logWarning(failure.message))
+      )
+      yield* untilStopped(process.run)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(natsLayer(flags, "extip-functions")),
+      Effect.provide(observability("functions"))
+    )
+  })
+).pipe(Command.withDescription("hosts functions; run as many as you like, each function is active on one"))

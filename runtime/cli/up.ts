@@ -1,0 +1,79 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Console from "effect/Console"
+import { Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import { freePorts } from "../../infra/local/files.ts"
+import { controlPlane, localProgram, natsServer } from "../../infra/local/index.ts"
+import { openCluster } from "../kube/access.ts"
+import { httpApi } from "../kube/http.ts"
+import { applyFile, kubectlIn } from "./kubectl.ts"
+import { tellStory } from "./tale.ts"
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..")
+const main = join(root, "runtime/cli/main.ts")
+
+/** One of our own processes, with the flags that an administrator would give it. */
+const startOurs = (name: "bridge" | "functions", args: ReadonlyArray<string>, directory: string) =>
+  Effect.gen(function* () {
+    const [port] = (yield* freePorts(1)) as [number]
+    const health = `127.0.0.1:${port}`
+    const isReady = Effect.promise(() =>
+      fetch(`http://${health}/readyz`).then(
+        (answer) => answer.ok,
+        () => false
+      )
+    )
+    const process_ = yield* localProgram({
+      name: `extip ${name}`,
+      path: process.execPath,
+      args: [main, name, "--http", health, ...args],
+      log: join(directory, `${name}.log`),
+      ready: isReady,
+      readyWithinSeconds: 60
+    })
+    return { name, health, log: process_.log }
+  })
+
+export const up = Command.make(
+  "up",
+  {
+    exit: Flag.Boolean("exit").pipe(
+      Flag.withDescription("end after the story, with 0 only if every step held")
+    )
+  },
+  Effect.fnUntraced(function* ({ exit }) {
+    yield* Effect.gen(function* () {
+      const say = (line: string) => console.log(line)
+      const [cluster, nats] = yield* Effect.all([controlPlane({ say }), natsServer({ say })], {
+        concurrency: 2
+      })
+      yield* Console.log(`Kubernetes ${cluster.version} at ${cluster.server}, NATS at ${nats.url}`)
+      const kubectl = kubectlIn(cluster.kubectl, cluster.kubeconfig)
+      yield* applyFile(kubectl, join(root, "infra/crds"))
+      const logs = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "extip-logs-"))),
+        (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+      )
+      const args = ["--kubeconfig", cluster.kubeconfig, "--nats", nats.url]
+      const ours = yield* Effect.all([startOurs("bridge", args, logs), startOurs("functions", args, logs)], {
+        concurrency: 2
+      })
+      for (const { name, health, log } of ours)
+        yield* Console.log(`extip ${name}: http://${health}/metrics, log ${log}`)
+      const api = httpApi(yield* openCluster(cluster.kubeconfig))
+      yield* tellStory({ api, kubectl, natsUrl: nats.url, examples: join(root, "infra/examples") })
+      if (exit) return
+      yield* Console.log(`
+It stays up until Ctrl-C. To play with it, in another shell:
+
+  export KUBECONFIG=${cluster.kubeconfig}
+  export NATS_URL=${nats.url}
+  alias kubectl=${cluster.kubectl}
+`)
+      return yield* Effect.never
+    }).pipe(Effect.scoped)
+  })
+).pipe(Command.withDescription("a cluster on this machine, and the story of one Service"))

@@ -1,0 +1,119 @@
+import {
+  AckPolicy,
+  type ConsumerInfo,
+  type ConsumerMessages,
+  DeliverPolicy,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  type JsMsg
+} from "@nats-io/jetstream"
+import { nanos } from "@nats-io/transport-node"
+import type { FunctionDefinition } from "../Function.ts"
+import { resourceSubjects, tickSubject, wakeSubjects } from "../nats/names.ts"
+
+/** After so long without a sign of life an event is given to another host. Longer work says that it goes on. */
+export const ackWaitMillis = 5_000
+/** A pinned host that asks for nothing during this time loses its place. */
+const pinMillis = 5_000
+/** Events that may be held at once: what is being retried must not keep others out. */
+const maxHeld = 50_000
+
+export const pinGroup = "host"
+
+const wokenKey = "extip.ipcontroller.ext/woken"
+const consumerNotFound = 10014
+
+/** The subjects of the log that wake a function. */
+export const subjectsOf = (fn: FunctionDefinition<any>): ReadonlyArray<string> => {
+  const subjects = new Set([wakeSubjects(fn.name)])
+  for (const { source } of fn.on) {
+    if (source._tag === "Timer") subjects.add(tickSubject(fn.name))
+    else if (source.verbs.length === 3) subjects.add(resourceSubjects(source.kind))
+    else for (const verb of source.verbs) subjects.add(resourceSubjects(source.kind, verb))
+  }
+  // A subject that another one contains may not stand beside it.
+  return [...subjects].filter(
+    (subject) => ![...subjects].some((other) => other !== subject && contains(other, subject))
+  )
+}
+
+const contains = (wide: string, narrow: string): boolean =>
+  wide.endsWith(".>") && narrow.startsWith(wide.slice(0, -1))
+
+export interface EnsuredConsumer {
+  /** Nobody has yet woken the function for everything that is in the view. */
+  readonly wakeAll: boolean
+}
+
+const find = async (jsm: JetStreamManager, name: string): Promise<ConsumerInfo | undefined> => {
+  try {
+    return await jsm.consumers.info("KUBE", name)
+  } catch (cause) {
+    if (cause instanceof JetStreamApiError && cause.code === consumerNotFound) return undefined
+    throw cause
+  }
+}
+
+/**
+ * Makes the function's durable consumer, or takes the one that is there. A new one begins behind what the view holds;
+ * what is in the view is then woken once. So is everything when events have aged out of the log unseen.
+ */
+export const ensureConsumer = async (
+  jsm: JetStreamManager,
+  fn: FunctionDefinition<any>,
+  viewSequence: number
+): Promise<EnsuredConsumer> => {
+  const subjects = subjectsOf(fn)
+  const filter = { filter_subjects: [...subjects] }
+  const found = await find(jsm, fn.name)
+  if (found === undefined) {
+    await jsm.consumers.add("KUBE", {
+      durable_name: fn.name,
+      description: `events for the function ${fn.name}`,
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(ackWaitMillis),
+      max_deliver: -1,
+      max_ack_pending: maxHeld,
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: viewSequence + 1,
+      // What an object looks like is in the view.
+      headers_only: true,
+      priority_groups: [pinGroup],
+      priority_policy: "pinned_client",
+      priority_timeout: nanos(pinMillis),
+      ...filter
+    } as never)
+    return { wakeAll: true }
+  }
+  const filters = found.config.filter_subjects ?? [found.config.filter_subject ?? ""]
+  if (filters.toSorted().join() !== subjects.toSorted().join()) {
+    await jsm.consumers.update("KUBE", fn.name, { ...filter, metadata: {} } as never)
+    return { wakeAll: true }
+  }
+  const { state } = await jsm.streams.info("KUBE")
+  const missed = found.num_pending > 0 && found.delivered.stream_seq + 1 < state.first_seq
+  return { wakeAll: missed || found.config.metadata?.[wokenKey] !== "true" }
+}
+
+/** Everything in the view has been woken once: the next host need not. */
+export const markWoken = async (jsm: JetStreamManager, name: string): Promise<void> => {
+  await jsm.consumers.update("KUBE", name, { metadata: { [wokenKey]: "true" } } as never)
+}
+
+/** Begins to receive. One host at a time is given the function's events: the one that the server has pinned. */
+export const consume = async (
+  js: JetStreamClient,
+  name: string,
+  callback: (message: JsMsg) => void
+): Promise<ConsumerMessages> => {
+  const consumer = await js.consumers.get("KUBE", name)
+  return await consumer.consume({
+    max_messages: 1_000,
+    group: pinGroup,
+    expires: 5_000,
+    idle_heartbeat: 1_000,
+    abort_on_missing_resource: true,
+    callback
+  } as never)
+}

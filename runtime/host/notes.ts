@@ -1,0 +1,138 @@
+import { createHash } from "node:crypto"
+import { hostname } from "node:os"
+import { setTimeout as delay } from "node:timers/promises"
+import * as Effect from "effect/Effect"
+import { type KindId, type KubeObject, refKey } from "../Kind.ts"
+import type { EventNote } from "../Kube.ts"
+import type { KubeApi } from "../kube/api.ts"
+
+const eventKind: KindId = { group: "", version: "v1", kind: "Event", plural: "events", namespaced: true }
+
+interface Queued {
+  readonly kind: KindId
+  readonly object: KubeObject
+  readonly reporter: string
+  readonly note: EventNote
+  readonly at: string
+}
+
+/** Events waiting to be written; more than this means that the API server cannot keep up, and the oldest go. */
+const maxQueued = 20_000
+const atOnce = 4
+const remembered = 50_000
+
+/**
+ * Writes Kubernetes Events: beside the work, a few at a time, and each once. The name of an Event is made of what it
+ * says, so a second host or a restart that says the same writes nothing.
+ */
+export class Notes {
+  readonly #api: KubeApi
+  readonly #queue: Array<Queued> = []
+  readonly #said = new Set<string>()
+  readonly #perSecond: number
+  readonly #signal: AbortSignal
+  #running = 0
+  #tokens: number
+  #refilled = performance.now()
+  dropped = 0
+
+  /** @param perSecond Events written per second at most; as many may be saved up for a burst */
+  constructor(api: KubeApi, perSecond: number, signal: AbortSignal) {
+    this.#api = api
+    this.#perSecond = perSecond
+    this.#tokens = perSecond
+    this.#signal = signal
+  }
+
+  add(kind: KindId, object: KubeObject, reporter: string, note: EventNote): void {
+    const name = nameOf(object, note)
+    if (this.#said.has(name)) return
+    this.#said.add(name)
+    if (this.#said.size > remembered) {
+      for (const oldest of this.#said) {
+        this.#said.delete(oldest)
+        break
+      }
+    }
+    if (this.#queue.length >= maxQueued) {
+      this.#queue.shift()
+      this.dropped++
+    }
+    this.#queue.push({ kind, object, reporter, note, at: new Date().toISOString() })
+    while (this.#running < Math.min(atOnce, this.#queue.length)) void this.#drain()
+  }
+
+  /** Resolves when everything that was added has been written or given up. */
+  async settled(): Promise<void> {
+    while (this.#running > 0 && !this.#signal.aborted) await delay(10)
+  }
+
+  async #drain(): Promise<void> {
+    this.#running++
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        await this.#token()
+        if (this.#signal.aborted) return
+        // An Event is a courtesy: what cannot be written is not tried again.
+        await Effect.runPromise(Effect.ignore(this.#write(next)))
+      }
+    } finally {
+      this.#running--
+    }
+  }
+
+  async #token(): Promise<void> {
+    for (;;) {
+      const now = performance.now()
+      this.#tokens = Math.min(
+        this.#perSecond,
+        this.#tokens + ((now - this.#refilled) * this.#perSecond) / 1000
+      )
+      this.#refilled = now
+      if (this.#tokens >= 1 || this.#signal.aborted) break
+      await delay(((1 - this.#tokens) * 1000) / this.#perSecond, undefined, { signal: this.#signal }).catch(
+        () => undefined
+      )
+    }
+    this.#tokens -= 1
+  }
+
+  #write({ kind, object, reporter, note, at }: Queued) {
+    // Events of cluster-scoped objects live in `default`, as kubelet's do.
+    const namespace = object.metadata.namespace ?? "default"
+    return this.#api.create(
+      eventKind,
+      namespace,
+      {
+        apiVersion: "v1",
+        kind: "Event",
+        metadata: { name: nameOf(object, note), namespace },
+        involvedObject: {
+          apiVersion: kind.group === "" ? kind.version : `${kind.group}/${kind.version}`,
+          kind: kind.kind,
+          name: object.metadata.name,
+          ...(object.metadata.namespace === undefined ? {} : { namespace }),
+          uid: object.metadata.uid,
+          resourceVersion: object.metadata.resourceVersion
+        },
+        type: note.type,
+        reason: note.reason,
+        message: note.message.slice(0, 1024),
+        action: note.reason,
+        reportingComponent: `ipcontroller.ext/${reporter}`,
+        reportingInstance: hostname(),
+        source: { component: `extip-${reporter}` },
+        eventTime: at.replace("Z", "000Z"),
+        firstTimestamp: at,
+        lastTimestamp: at,
+        count: 1
+      },
+      { manager: `extip-${reporter}` }
+    )
+  }
+}
+
+const nameOf = (object: KubeObject, note: EventNote): string => {
+  const what = `${refKey({ namespace: object.metadata.namespace ?? "", name: object.metadata.name })} ${object.metadata.uid} ${note.reason} ${note.once ?? note.message}`
+  return `${object.metadata.name.slice(0, 200)}.${createHash("sha256").update(what).digest("hex").slice(0, 16)}`
+}

@@ -1,0 +1,84 @@
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import type { FunctionDefinition } from "../Function.ts"
+import type { KubeApi } from "../kube/api.ts"
+import { Nats } from "../nats/connection.ts"
+import { type HostNews, type HostState, runHost } from "./host.ts"
+
+const parked = Metric.counter("extip_parked_total", {
+  description: "Events that a function gave up on; see `extip parked list`",
+  incremental: true
+})
+const retries = Metric.counter("extip_retries_total", {
+  description: "Runs that have to be repeated",
+  incremental: true
+})
+
+export interface HostProcess {
+  readonly isReady: () => boolean
+  readonly run: (signal: AbortSignal) => Promise<void>
+}
+
+/** The function host with its logs and metrics. */
+export const hostProcess = (
+  api: KubeApi,
+  functions: ReadonlyArray<FunctionDefinition<any>>,
+  options: { readonly concurrency: number }
+): Effect.Effect<HostProcess, never, Nats> =>
+  Effect.gen(function* () {
+    const nats = yield* Nats
+    const context = yield* Effect.context<never>()
+    const log = Effect.runForkWith(context)
+    let state: HostState | undefined
+    let waitingFor = ""
+    const say = (news: HostNews): void => {
+      switch (news._tag) {
+        case "Waiting":
+          // Said once, not five times a second.
+          if (news.message !== waitingFor) log(Effect.logInfo(`waiting: ${news.message}`))
+          waitingFor = news.message
+          return
+        case "Hydrated":
+          waitingFor = ""
+          return void log(
+            Effect.logInfo(`the view is whole: ${news.objects} objects`).pipe(
+              Effect.annotateLogs({ log: news.created, sequence: news.sequence })
+            )
+          )
+        case "Lost":
+          return void log(Effect.logWarning(`reading the log anew: ${news.message}`))
+        case "Undecodable":
+          return void log(Effect.logError(`${news.object} has not the expected shape: ${news.problem}`))
+        case "Trouble":
+          return void log(
+            Effect.logWarning(news.message).pipe(Effect.annotateLogs({ function: news.function }))
+          )
+        default: {
+          const about = Effect.annotateLogs({ function: news.function, object: news.object })
+          switch (news._tag) {
+            case "Done":
+              return void log(Effect.logInfo(news.decision).pipe(about))
+            case "Rejected":
+              return void log(Effect.logInfo(`rejected: ${news.cause}`).pipe(about))
+            case "Again":
+              Metric.withAttributes(retries, { function: news.function }).updateUnsafe(1, context)
+              return void log(Effect.logDebug(`again (attempt ${news.attempt}): ${news.cause}`).pipe(about))
+            case "Parked":
+              Metric.withAttributes(parked, { function: news.function }).updateUnsafe(1, context)
+              return void log(Effect.logError(`parked: ${news.cause}`).pipe(about))
+          }
+        }
+      }
+    }
+    return {
+      isReady: () => nats.isConnected() && (state?.isReady() ?? false),
+      run: (signal) =>
+        runHost(
+          { functions, ...nats, api, context, concurrency: options.concurrency, say },
+          signal,
+          (started) => {
+            state = started
+          }
+        )
+    }
+  })

@@ -1,0 +1,190 @@
+import { setTimeout as delay } from "node:timers/promises"
+import {
+  type ConsumerMessages,
+  DeliverPolicy,
+  type JetStreamClient,
+  type JetStreamManager,
+  type JsMsg
+} from "@nats-io/jetstream"
+import { readSynced } from "../bridge/synced.ts"
+import { type Kind, type KubeObject, refKey } from "../Kind.ts"
+import type { RawObject } from "../kube/api.ts"
+import { parseSubject, resourceSubjects, resourceToken } from "../nats/names.ts"
+import { readAll } from "../nats/readAll.ts"
+import { originSequence, readIncarnation } from "../nats/streams.ts"
+import type { WorldView } from "./worldView.ts"
+
+export interface ReaderOptions {
+  readonly js: JetStreamClient
+  readonly jsm: JetStreamManager
+  readonly isConnected: () => boolean
+  readonly kinds: ReadonlyArray<Kind<any>>
+  readonly view: WorldView
+  readonly say: (news: ReaderNews) => void
+}
+
+export type ReaderNews =
+  | { readonly _tag: "Waiting"; readonly message: string }
+  | {
+      readonly _tag: "Hydrated"
+      readonly created: string
+      readonly objects: number
+      readonly sequence: number
+    }
+  | { readonly _tag: "Lost"; readonly message: string }
+
+/** One life of the log, followed by the view. `lost` is aborted when it ends. */
+export interface Hydrated {
+  readonly created: string
+  /** The log's last sequence that the view held when it was whole. */
+  readonly sequence: number
+  readonly lost: AbortSignal
+}
+
+const checkMillis = 2_000
+
+/** Keeps the view as new as the log: the bucket `kube` first, then the events of `KUBE` from there on. */
+export class Reader {
+  readonly #options: ReaderOptions
+  /** The log's last sequence that is in the view. */
+  position = 0
+  #waiters: Array<{ readonly sequence: number; readonly resolve: () => void }> = []
+
+  constructor(options: ReaderOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when the event with this sequence is in the view. */
+  reached(sequence: number): Promise<void> | undefined {
+    if (sequence <= this.position) return undefined
+    return new Promise((resolve) => this.#waiters.push({ sequence, resolve }))
+  }
+
+  /**
+   * Hydrates, and calls `live` for each life of the log; `live` should end when its signal says so.
+   */
+  async run(live: (hydrated: Hydrated) => Promise<void>, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const lost = new AbortController()
+      const both = AbortSignal.any([signal, lost.signal])
+      try {
+        const created = await this.#hydrate()
+        if (created === undefined) {
+          await delay(200, undefined, { signal })
+          continue
+        }
+        const stop = await this.#follow(created, lost, both)
+        const hydrated = { created, sequence: this.position, lost: both }
+        this.#options.say({
+          _tag: "Hydrated",
+          created,
+          sequence: this.position,
+          objects: this.#options.kinds.reduce((sum, kind) => sum + this.#options.view.count(kind), 0)
+        })
+        try {
+          await Promise.all([live(hydrated), this.#watchLog(created, lost, both)])
+        } finally {
+          lost.abort()
+          stop()
+        }
+      } catch (cause) {
+        lost.abort()
+        if (signal.aborted) return
+        this.#options.say({ _tag: "Lost", message: cause instanceof Error ? cause.message : String(cause) })
+        await delay(200, undefined, { signal }).catch(() => undefined)
+      }
+    }
+  }
+
+  /** Reads the whole state; `undefined` while the bridge has not said that it is whole. */
+  async #hydrate(): Promise<string | undefined> {
+    const { js, jsm, kinds, view, say } = this.#options
+    const incarnation = await readIncarnation(jsm)
+    if (incarnation === undefined) {
+      say({ _tag: "Waiting", message: "there is no stream KUBE yet: is the bridge running?" })
+      return undefined
+    }
+    for (const kind of kinds) {
+      if ((await readSynced(jsm, resourceToken(kind), incarnation.created)) === undefined) {
+        say({ _tag: "Waiting", message: `the bridge has not synced ${kind.plural} yet` })
+        return undefined
+      }
+    }
+    const present = new Map(kinds.map((kind) => [resourceToken(kind), new Map<string, KubeObject>()]))
+    const byToken = new Map(kinds.map((kind) => [resourceToken(kind), kind]))
+    const prefix = "$KV.kube."
+    let position = 0
+    const filters = kinds.map((kind) => `${prefix}${resourceToken(kind)}.>`)
+    const bucket = { stream: "KV_kube", filters, lastPerSubject: true }
+    await readAll(js, bucket, (message) => {
+      const parsed = parseSubject(`kube.${message.subject.slice(prefix.length)}.added`)
+      position = Math.max(position, originSequence(message.headers?.get("Nats-Stream-Source") ?? ""))
+      if (parsed !== undefined && (message.headers?.get("KV-Operation") ?? "") === "") {
+        // Decoded here, one by one: the bodies of 20,000 objects at once would be most of the process.
+        const object = view.decode(byToken.get(parsed.resource)!, message.json<RawObject>())
+        if (object !== undefined) present.get(parsed.resource)!.set(refKey(parsed.ref), object)
+      }
+    })
+    for (const kind of kinds) view.replaceAll(kind, present.get(resourceToken(kind))!)
+    this.position = position
+    return incarnation.created
+  }
+
+  /** Follows the log, and returns once the view holds everything that was in it when we began. */
+  async #follow(created: string, lost: AbortController, signal: AbortSignal): Promise<() => void> {
+    const { js, jsm, kinds, view } = this.#options
+    const byToken = new Map(kinds.map((kind) => [resourceToken(kind), kind]))
+    const consumer = await js.consumers.get("KUBE", {
+      filter_subjects: kinds.map((kind) => resourceSubjects(kind)),
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: this.position + 1
+    })
+    const caughtUp = Promise.withResolvers<void>()
+    const pending = (await consumer.info(true)).num_pending
+    if (pending === 0) caughtUp.resolve()
+    const now = await readIncarnation(jsm)
+    if (now?.created !== created) throw new Error("the log was replaced while it was read")
+    const messages: ConsumerMessages = await consumer.consume({
+      max_messages: 1_000,
+      callback: (message: JsMsg) => {
+        if (signal.aborted) return
+        const parsed = parseSubject(message.subject)
+        const kind = parsed === undefined ? undefined : byToken.get(parsed.resource)
+        if (parsed !== undefined && kind !== undefined) {
+          const uid = message.headers?.get("ce-uid") ?? ""
+          view.applyEvent(kind, parsed.ref, parsed.verb, uid, message.json<RawObject>())
+        }
+        this.#moveTo(message.seq)
+        if (message.info.pending === 0) caughtUp.resolve()
+      }
+    })
+    messages.closed().then(() => lost.abort())
+    signal.addEventListener("abort", () => caughtUp.reject(new Error("stopped")), { once: true })
+    await caughtUp.promise
+    return () => messages.stop()
+  }
+
+  #moveTo(sequence: number): void {
+    this.position = sequence
+    if (this.#waiters.length === 0) return
+    const due = this.#waiters.filter((waiter) => waiter.sequence <= sequence)
+    if (due.length === 0) return
+    this.#waiters = this.#waiters.filter((waiter) => waiter.sequence > sequence)
+    for (const waiter of due) waiter.resolve()
+  }
+
+  /** A log that was wiped or went back says nothing by itself, so it is looked at. */
+  async #watchLog(created: string, lost: AbortController, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await delay(checkMillis, undefined, { signal }).catch(() => undefined)
+      if (signal.aborted || !this.#options.isConnected()) continue
+      const now = await readIncarnation(this.#options.jsm).catch(() => "away" as const)
+      if (now === "away") continue
+      if (now === undefined || now.created !== created || now.lastSequence < this.position) {
+        this.#options.say({ _tag: "Lost", message: "the log is another one now" })
+        lost.abort()
+        for (const waiter of this.#waiters.splice(0)) waiter.resolve()
+      }
+    }
+  }
+}

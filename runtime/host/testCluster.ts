@@ -1,0 +1,222 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { type FunctionDefinition, requireDistinctNames } from "../Function.ts"
+import { type Kind, type KindId, type KubeObject, type Ref, refKey, resourceName } from "../Kind.ts"
+import type { EventNote } from "../Kube.ts"
+import type { KubeFailure } from "../KubeFailure.ts"
+import type { KubeApi, RawObject } from "../kube/api.ts"
+import { MemoryApi, type MemoryEvent } from "../kube/memory.ts"
+import { kindsOf } from "./kinds.ts"
+import { type Ended, type RunServices, runOnce, type Target, targetKey } from "./run.ts"
+import { WorldView } from "./worldView.ts"
+
+export interface TestClusterOptions {
+  /** Kinds beyond those that the functions read. */
+  readonly kinds?: ReadonlyArray<Kind<any>>
+  /** The store; by default an empty one. Two clusters on one store are two hosts. */
+  readonly api?: MemoryApi
+  /** Puts faults between the functions and the store. */
+  readonly through?: (api: KubeApi) => KubeApi
+}
+
+/** One run of a function, and how it ended. */
+export interface TestRun {
+  readonly function: string
+  readonly target: string
+  readonly ended: Ended
+}
+
+/** A Kubernetes Event that a function asked for. */
+export interface TestNote extends EventNote {
+  readonly object: string
+  readonly by: string
+}
+
+/**
+ * A cluster in memory with functions on it. Nothing runs by itself: `settle` runs what the changes so far have woken,
+ * until nothing is left, as a host would: in order per object, what failed again at once, ten times at most.
+ */
+export class TestCluster {
+  readonly api: MemoryApi
+  readonly view: WorldView
+  /** Every run so far. */
+  readonly runs: Array<TestRun> = []
+  /** Every Kubernetes Event so far, each once. */
+  readonly notes: Array<TestNote> = []
+  readonly #functions: ReadonlyArray<FunctionDefinition<any>>
+  readonly #services: RunServices
+  readonly #kinds: ReadonlyArray<Kind<any>>
+  #queue: Array<{ readonly fn: FunctionDefinition<any>; readonly target: Target; attempt: number }> = []
+  #unseen: Array<MemoryEvent> = []
+  #paused = false
+
+  constructor(functions: ReadonlyArray<FunctionDefinition<any>>, options: TestClusterOptions = {}) {
+    requireDistinctNames(functions)
+    this.#functions = functions
+    this.api = options.api ?? new MemoryApi()
+    this.#kinds = [...new Set([...kindsOf(functions), ...(options.kinds ?? [])])]
+    this.view = new WorldView(this.#kinds, (kind, ref, problem) => {
+      throw new Error(`${kind.kind} ${refKey(ref)} has not the kind's shape: ${problem}`)
+    })
+    for (const kind of this.#kinds) {
+      for (const object of this.api.list(kind)) this.view.applyWrite(kind, object)
+    }
+    this.api.watch((event) => {
+      if (this.#paused) this.#unseen.push(event)
+      else this.#see(event)
+    })
+    this.#services = {
+      api: options.through?.(this.api) ?? this.api,
+      view: this.view,
+      note: (kind, object, by, note) => this.#note(kind, object, by, note),
+      wake: async (name, kind, ref) => {
+        for (const fn of this.#functions) if (fn.name === name) this.#wake(fn, this.#targetFor(fn, kind, ref))
+      },
+      record: () => undefined,
+      caused: () => undefined,
+      causeOf: () => undefined,
+      host: "test",
+      context: Context.empty() as Context.Context<never>
+    }
+  }
+
+  /** Creates an object as a user would. Its kind's defaults are yours to write. */
+  create<A extends KubeObject>(kind: Kind<A>, object: object): Effect.Effect<A, KubeFailure> {
+    const { metadata, status } = object as {
+      metadata: { namespace?: string; name: string }
+      status?: unknown
+    }
+    const ref = { namespace: metadata.namespace ?? "", name: metadata.name }
+    return this.api.create(kind, ref.namespace, object).pipe(
+      Effect.flatMap((raw) =>
+        status === undefined
+          ? Effect.succeed(raw)
+          : this.api.mergePatch(kind, ref, { status }, { subresource: "status" })
+      ),
+      Effect.map((raw) => this.#decode(kind, raw))
+    )
+  }
+
+  /** Changes an object by a JSON merge patch, as a user would. */
+  patch<A extends KubeObject>(kind: Kind<A>, ref: Ref, patch: object): Effect.Effect<A, KubeFailure> {
+    return this.api.mergePatch(kind, ref, patch).pipe(Effect.map((raw) => this.#decode(kind, raw)))
+  }
+
+  /** Deletes an object, as a user would. */
+  delete(kind: KindId, ref: Ref): Effect.Effect<void, KubeFailure> {
+    return this.api.remove(kind, ref)
+  }
+
+  /** The object as it is in the store; `undefined` when there is none. */
+  now<A extends KubeObject>(kind: Kind<A>, ref: Ref): A | undefined {
+    const raw = this.api
+      .list(kind)
+      .find(({ metadata }) => metadata.name === ref.name && (metadata.namespace ?? "") === ref.namespace)
+    return raw === undefined ? undefined : this.#decode(kind, raw)
+  }
+
+  /** All objects of a kind in the store. */
+  all<A extends KubeObject>(kind: Kind<A>): ReadonlyArray<A> {
+    return this.api.list(kind).map((raw) => this.#decode(kind, raw))
+  }
+
+  /** From now on the view stays as it is, whatever others write: a stale view. `catchUp` ends it. */
+  goStale(): void {
+    this.#paused = true
+  }
+
+  catchUp(): void {
+    this.#paused = false
+    for (const event of this.#unseen.splice(0)) this.#see(event)
+  }
+
+  /** Wakes every function for everything that its triggers match, as a new consumer does. */
+  wakeAll(): void {
+    for (const fn of this.#functions) {
+      for (const trigger of fn.on) {
+        if (trigger.source._tag !== "Events") continue
+        for (const object of this.api.list(trigger.source.kind)) {
+          const ref = { namespace: object.metadata.namespace ?? "", name: object.metadata.name }
+          this.#trigger(fn, { kind: trigger.source.kind, ref, verb: "added", object })
+        }
+      }
+    }
+  }
+
+  /** Runs the timers' functions once. */
+  tick(at = Date.now()): void {
+    for (const fn of this.#functions) {
+      if (fn.on.some(({ source }) => source._tag === "Timer")) this.#wake(fn, { _tag: "Tick", at })
+    }
+  }
+
+  /** Runs everything that has been woken, `concurrency` at a time, until nothing is left. */
+  readonly settle = (concurrency = 1): Effect.Effect<void> =>
+    Effect.gen({ self: this }, function* () {
+      while (this.#queue.length > 0) {
+        const batch = this.#queue.splice(0, concurrency)
+        yield* Effect.promise(() => Promise.all(batch.map((item) => this.#run(item))))
+      }
+    })
+
+  async #run(item: { readonly fn: FunctionDefinition<any>; readonly target: Target; attempt: number }) {
+    const { fn, target } = item
+    const ended = await runOnce(fn, target, item.attempt, undefined, this.#services)
+    this.runs.push({ function: fn.name, target: targetKey(target), ended })
+    if (ended._tag === "Again" && item.attempt < 10) this.#queue.push({ ...item, attempt: item.attempt + 1 })
+  }
+
+  #see({ kind, ref, verb, object }: MemoryEvent): void {
+    const known = this.#kinds.find((one) => resourceName(one) === resourceName(kind))
+    if (known === undefined) return
+    this.view.applyEvent(known, ref, verb, object.metadata.uid, object)
+    for (const fn of this.#functions) this.#trigger(fn, { kind, ref, verb, object })
+  }
+
+  #trigger(fn: FunctionDefinition<any>, { kind, ref, verb }: MemoryEvent): void {
+    for (const trigger of fn.on) {
+      const { source } = trigger
+      if (source._tag !== "Events" || resourceName(source.kind) !== resourceName(kind)) continue
+      if (!source.verbs.includes(verb)) continue
+      const gives = trigger.gives === "key" ? "key" : "object"
+      if (trigger.map === undefined) this.#wake(fn, { _tag: "Object", kind: source.kind, ref, gives })
+      else {
+        const mapped = trigger.map.keys({ ref, verb, now: this.view.find(source.kind, ref) }, this.view)
+        for (const one of mapped) this.#wake(fn, { _tag: "Object", kind: trigger.map.kind, ref: one, gives })
+      }
+    }
+  }
+
+  #wake(fn: FunctionDefinition<any>, target: Target | undefined): void {
+    if (target === undefined) return
+    const key = targetKey(target)
+    if (!this.#queue.some((item) => item.fn === fn && targetKey(item.target) === key)) {
+      this.#queue.push({ fn, target, attempt: 1 })
+    }
+  }
+
+  #targetFor(fn: FunctionDefinition<any>, kind: KindId, ref: Ref): Target | undefined {
+    const triggers = fn.on.filter(
+      ({ target }) => target !== undefined && resourceName(target) === resourceName(kind)
+    )
+    const trigger = triggers.find(({ gives }) => gives === "key") ?? triggers[0]
+    if (trigger === undefined) return undefined
+    return { _tag: "Object", kind: trigger.target!, ref, gives: trigger.gives === "key" ? "key" : "object" }
+  }
+
+  #note(kind: KindId, object: KubeObject, by: string, note: EventNote): void {
+    const path = `${resourceName(kind)}/${refKey({ namespace: object.metadata.namespace ?? "", name: object.metadata.name })}`
+    const said = this.notes.some(
+      (one) =>
+        one.object === path &&
+        one.reason === note.reason &&
+        (one.once ?? one.message) === (note.once ?? note.message)
+    )
+    if (!said) this.notes.push({ ...note, object: path, by })
+  }
+
+  #decode<A extends KubeObject>(kind: Kind<A>, raw: RawObject): A {
+    const known = this.#kinds.includes(kind) ? this.view : new WorldView([kind])
+    return known.decode(kind, raw)!
+  }
+}

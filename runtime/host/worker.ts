@@ -1,0 +1,308 @@
+import { setTimeout as delay } from "node:timers/promises"
+import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream"
+import type { FunctionDefinition } from "../Function.ts"
+import { type Kind, refKey, refOf, resourceName } from "../Kind.ts"
+import { parseSubject, parseWake, resourceToken, token } from "../nats/names.ts"
+import type { Trigger, Verb } from "../Trigger.ts"
+import { parseTraceparent } from "../trace/context.ts"
+import { ackWaitMillis, consume, ensureConsumer, markWoken, pinGroup } from "./consumer.ts"
+import type { HostMetrics } from "./metrics.ts"
+import type { Hydrated, Reader } from "./reader.ts"
+import { describeTarget, type RunServices, runOnce, type Target, targetKey, type Woken } from "./run.ts"
+import { type Cause, type RunResult, Work } from "./work.ts"
+
+export interface WorkerOptions {
+  readonly fn: FunctionDefinition<any>
+  readonly js: JetStreamClient
+  readonly jsm: JetStreamManager
+  readonly reader: Pick<Reader, "reached">
+  readonly services: RunServices
+  readonly metrics: HostMetrics
+  readonly concurrency: number
+  readonly say: (news: WorkerNews) => void
+}
+
+export type WorkerNews =
+  | {
+      readonly _tag: "Again"
+      readonly function: string
+      readonly object: string
+      readonly cause: string
+      readonly attempt: number
+    }
+  | { readonly _tag: "Rejected"; readonly function: string; readonly object: string; readonly cause: string }
+  | { readonly _tag: "Parked"; readonly function: string; readonly object: string; readonly cause: string }
+  | { readonly _tag: "Done"; readonly function: string; readonly object: string; readonly decision: string }
+  | { readonly _tag: "Trouble"; readonly function: string; readonly message: string }
+
+/** An event that was received, until all that it woke is done. */
+interface Held extends Cause {
+  message: JsMsg | undefined
+  readonly woken: Woken | undefined
+}
+
+/** What a parked event is, in the stream `PARKED`. */
+export interface ParkedEvent {
+  readonly function: string
+  readonly object: string
+  readonly resource: string
+  readonly namespace: string
+  readonly name: string
+  readonly cause: string
+  readonly attempts: number
+  readonly at: string
+  readonly traceId: string
+}
+
+export const parkedSubject = (
+  functionName: string,
+  resource: string,
+  namespace: string,
+  name: string
+): string => `parked.${functionName}.${resource}.${namespace === "" ? "_" : token(namespace)}.${token(name)}`
+
+/** Runs one function: receives its events, keeps them until what they woke is done, and acknowledges them then. */
+export class Worker {
+  readonly #options: WorkerOptions
+  readonly #work: Work<Target>
+  /** Sequence in the log → event that is not acknowledged yet */
+  readonly #held = new Map<number, Held>()
+  /** Object → the generation whose spec was handled last, for triggers that look at the spec only */
+  readonly #generations = new Map<string, string>()
+  #messages: ConsumerMessages | undefined
+
+  constructor(options: WorkerOptions) {
+    this.#options = options
+    this.#work = new Work<Target>({
+      concurrency: options.concurrency,
+      debounceMillis: options.fn.debounceMillis,
+      run: (_key, target, causes, attempt) => this.#run(target, causes as ReadonlyArray<Held>, attempt)
+    })
+  }
+
+  get name(): string {
+    return this.#options.fn.name
+  }
+
+  get retrying(): number {
+    return this.#work.retrying
+  }
+
+  get held(): number {
+    return this.#held.size
+  }
+
+  /** Works until the log's life ends or the host stops; then hands back what it has not done. */
+  async live(hydrated: Hydrated): Promise<void> {
+    const { fn, js, jsm, say } = this.#options
+    const signal = hydrated.lost
+    const progress = setInterval(() => this.#sayProgress(), ackWaitMillis / 3)
+    try {
+      while (!signal.aborted) {
+        try {
+          const { wakeAll } = await ensureConsumer(jsm, fn, hydrated.sequence)
+          this.#messages = await consume(js, fn.name, (message) => void this.#receive(message, signal))
+          const ended = this.#messages.closed()
+          if (wakeAll) {
+            this.#wakeAll(() => {
+              if (!signal.aborted) markWoken(jsm, fn.name).catch(() => undefined)
+            })
+          }
+          await Promise.race([ended, aborted(signal)])
+        } catch (cause) {
+          say({
+            _tag: "Trouble",
+            function: fn.name,
+            message: cause instanceof Error ? cause.message : String(cause)
+          })
+        }
+        this.#messages?.stop()
+        await delay(250, undefined, { signal }).catch(() => undefined)
+      }
+    } finally {
+      clearInterval(progress)
+      await this.#drain()
+    }
+  }
+
+  async #drain(): Promise<void> {
+    this.#messages?.stop()
+    const working = setInterval(() => this.#sayProgress(), ackWaitMillis / 3)
+    const left = await this.#work.stop()
+    clearInterval(working)
+    // Another host gets these at once, instead of after the ack wait.
+    for (const cause of left) (cause as Held).message?.nak()
+    this.#held.clear()
+    await this.#options.jsm.consumers.unpin("KUBE", this.#options.fn.name, pinGroup).catch(() => undefined)
+  }
+
+  async #receive(message: JsMsg, signal: AbortSignal): Promise<void> {
+    const again = this.#held.get(message.seq)
+    if (again !== undefined) {
+      // The server lost patience while we were still at it; from now on this delivery counts.
+      again.message = message
+      return
+    }
+    const { fn, reader, metrics } = this.#options
+    metrics.received(fn.name)
+    const parsed = parseSubject(message.subject)
+    const held: Held = {
+      sequence: message.seq,
+      outstanding: 0,
+      message,
+      woken: wokenBy(message),
+      settle: () => {
+        this.#held.delete(held.sequence)
+        held.message?.ack()
+      }
+    }
+    this.#held.set(message.seq, held)
+    const wake = parsed === undefined ? parseWake(message.subject) : undefined
+    if (wake !== undefined) {
+      // A trigger that hands over the object's key is asked first: the object may be gone.
+      const triggers = fn.on.filter(
+        ({ target }) => target !== undefined && resourceToken(target) === wake.resource
+      )
+      const trigger = triggers.find(({ gives }) => gives === "key") ?? triggers[0]
+      const gives = trigger?.gives === "key" ? "key" : "object"
+      this.#wake(
+        trigger === undefined ? [] : [{ _tag: "Object", kind: trigger.target!, ref: wake.ref, gives }],
+        held
+      )
+      return
+    }
+    if (parsed === undefined) {
+      this.#wake([{ _tag: "Tick", at: Number(message.headers?.get("extip-at") ?? Date.now()) }], held)
+      return
+    }
+    await reader.reached(message.seq)
+    if (signal.aborted) return
+    const generation = message.headers?.get("ce-generation") ?? ""
+    const targets: Array<Target> = []
+    for (const trigger of fn.on) {
+      const { source } = trigger
+      if (source._tag !== "Events" || resourceToken(source.kind) !== parsed.resource) continue
+      if (!source.verbs.includes(parsed.verb)) continue
+      if (source.specOnly && parsed.verb === "modified") {
+        const key = `${parsed.resource} ${refKey(parsed.ref)} ${message.headers?.get("ce-uid")}`
+        if (this.#generations.get(key) === generation) continue
+        this.#generations.set(key, generation)
+      }
+      targets.push(...this.#targetsOf(trigger, source.kind, parsed.ref, parsed.verb))
+    }
+    metrics.lag(fn.name, (held.woken?.at ?? 0) === 0 ? 0 : Date.now() - held.woken!.at)
+    this.#wake(targets, held)
+  }
+
+  #targetsOf(
+    trigger: Trigger<any>,
+    kind: Kind<any>,
+    ref: { namespace: string; name: string },
+    verb: Verb
+  ): ReadonlyArray<Target> {
+    const gives = trigger.gives === "key" ? "key" : "object"
+    if (trigger.map === undefined) return [{ _tag: "Object", kind, ref, gives }]
+    const { view } = this.#options.services
+    const target = trigger.map.kind
+    return Array.from(trigger.map.keys({ ref, verb, now: view.find(kind, ref) }, view), (mapped) => ({
+      _tag: "Object",
+      kind: target,
+      ref: mapped,
+      gives
+    }))
+  }
+
+  #wake(targets: ReadonlyArray<Target>, cause: Held): void {
+    // One event may name an object twice, by two triggers.
+    const byKey = new Map(targets.map((target) => [targetKey(target), target]))
+    cause.outstanding = byKey.size
+    if (byKey.size === 0) cause.settle()
+    for (const [key, target] of byKey) this.#work.wake(key, target, cause)
+  }
+
+  /** Wakes the function for everything that its triggers match, as if it had just been created. */
+  #wakeAll(done: () => void): void {
+    const { fn, services } = this.#options
+    const targets: Array<Target> = []
+    for (const trigger of fn.on) {
+      const { source } = trigger
+      if (source._tag !== "Events" || !source.verbs.includes("added")) continue
+      for (const object of services.view.list(source.kind)) {
+        targets.push(...this.#targetsOf(trigger, source.kind, refOf(object as never), "added"))
+      }
+    }
+    this.#wake(targets, { sequence: 0, outstanding: 0, message: undefined, woken: undefined, settle: done })
+  }
+
+  async #run(target: Target, causes: ReadonlyArray<Held>, attempt: number): Promise<RunResult> {
+    const { fn, services, metrics, say } = this.#options
+    const woken = causes.findLast((cause) => cause.woken !== undefined)?.woken
+    const started = performance.now()
+    const ended = await runOnce(fn, target, attempt, woken, services)
+    metrics.ended(fn.name, ended._tag, (performance.now() - started) / 1000)
+    const what = { function: fn.name, object: describeTarget(target) }
+    switch (ended._tag) {
+      case "Again":
+        if (ended.cause !== "interrupted") say({ _tag: "Again", ...what, cause: ended.cause, attempt })
+        return ended
+      case "Park":
+        return await this.#park(target, ended.cause, attempt, ended.span.traceId)
+      case "Rejected":
+        say({ _tag: "Rejected", ...what, cause: ended.cause })
+        return { _tag: "Settled" }
+      case "Done":
+        if (ended.decision !== undefined) say({ _tag: "Done", ...what, decision: ended.decision })
+        return { _tag: "Settled" }
+      default:
+        return { _tag: "Settled" }
+    }
+  }
+
+  async #park(target: Target, cause: string, attempts: number, traceId: string): Promise<RunResult> {
+    const { fn, js, say } = this.#options
+    const ref = target._tag === "Tick" ? { namespace: "", name: "tick" } : target.ref
+    const resource = target._tag === "Tick" ? "core.ticks" : resourceToken(target.kind)
+    const parked: ParkedEvent = {
+      function: fn.name,
+      object: describeTarget(target),
+      resource: target._tag === "Tick" ? "" : resourceName(target.kind),
+      ...ref,
+      cause,
+      attempts,
+      at: new Date().toISOString(),
+      traceId
+    }
+    try {
+      await js.publish(parkedSubject(fn.name, resource, ref.namespace, ref.name), JSON.stringify(parked))
+    } catch {
+      return { _tag: "Again", afterMillis: 5_000 }
+    }
+    say({ _tag: "Parked", function: fn.name, object: parked.object, cause })
+    return { _tag: "Settled" }
+  }
+
+  #sayProgress(): void {
+    for (const held of this.#held.values()) held.message?.working()
+  }
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  signal.aborted
+    ? Promise.resolve()
+    : new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))
+
+const wokenBy = (message: JsMsg): Woken => {
+  const header = (name: string) => message.headers?.get(name) ?? ""
+  const manager = header("ce-manager")
+  const parent = parseTraceparent(header("traceparent"))
+  return {
+    sequence: message.seq,
+    uid: header("ce-uid"),
+    resourceVersion: message.subject.endsWith(".deleted") ? "deleted" : header("ce-resourceversion"),
+    at: Date.parse(header("ce-time")) || 0,
+    ...(manager === ""
+      ? {}
+      : { by: { manager, operation: header("ce-operation"), at: header("ce-changedat") } }),
+    ...(parent === undefined ? {} : { parent })
+  }
+}

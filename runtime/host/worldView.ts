@@ -1,0 +1,169 @@
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { type Kind, type KubeObject, type Ref, refKey, resourceName } from "../Kind.ts"
+import type { RawObject } from "../kube/api.ts"
+import type { Verb } from "../Trigger.ts"
+import type { Change, Index, View } from "../View.ts"
+
+interface Table {
+  readonly kind: Kind<any>
+  /** `namespace/name` → object */
+  readonly objects: Map<string, KubeObject>
+  readonly decode: (raw: unknown) => Result.Result<KubeObject, Schema.SchemaError>
+}
+
+interface LiveIndex {
+  readonly state: unknown
+  readonly reads: ReadonlySet<string>
+  readonly apply: (change: Change) => void
+}
+
+/** Uids of deleted objects are remembered, so that a late answer or event does not bring one back. */
+const rememberedDeletions = 20_000
+
+/**
+ * The view of one process. Events come in the log's order; what this process wrote itself is put in at once, and an
+ * event that is older than that is passed over. Versions are compared only within one uid.
+ */
+export class WorldView implements View {
+  readonly #tables = new Map<string, Table>()
+  readonly #indexes = new Map<string, LiveIndex>()
+  readonly #deleted = new Set<string>()
+  readonly #undecodable: (kind: Kind<any>, ref: Ref, problem: string) => void
+
+  constructor(
+    kinds: ReadonlyArray<Kind<any>>,
+    undecodable: (kind: Kind<any>, ref: Ref, problem: string) => void = () => undefined
+  ) {
+    for (const kind of kinds) {
+      this.#tables.set(resourceName(kind), {
+        kind,
+        objects: new Map(),
+        decode: Schema.decodeUnknownResult(kind.schema) as Table["decode"]
+      })
+    }
+    this.#undecodable = undecodable
+  }
+
+  find<A extends KubeObject>(kind: Kind<A>, ref: Ref): A | undefined {
+    return this.#table(kind).objects.get(refKey(ref)) as A | undefined
+  }
+
+  list<A extends KubeObject>(kind: Kind<A>): Iterable<A> {
+    return this.#table(kind).objects.values() as Iterable<A>
+  }
+
+  index<S>(index: Index<S>): S {
+    let live = this.#indexes.get(index.name)
+    if (live === undefined) {
+      const { state, apply } = index.make()
+      live = { state, apply, reads: new Set(index.reads.map(resourceName)) }
+      this.#indexes.set(index.name, live)
+      for (const kind of index.reads) {
+        for (const [key, after] of this.#table(kind).objects) apply({ kind, key, before: undefined, after })
+      }
+    }
+    return live.state as S
+  }
+
+  /** How many objects of a kind there are. */
+  count(kind: Kind<any>): number {
+    return this.#table(kind).objects.size
+  }
+
+  /** Puts an event in. */
+  applyEvent(kind: Kind<any>, ref: Ref, verb: Verb, uid: string, raw: RawObject): void {
+    const table = this.#table(kind)
+    const key = refKey(ref)
+    const before = table.objects.get(key)
+    if (verb === "deleted") {
+      this.#rememberDeletion(uid)
+      if (before?.metadata.uid === uid) this.#set(table, key, undefined)
+      return
+    }
+    this.#put(table, key, ref, raw)
+  }
+
+  /** Puts in what the API server answered to a write of ours. */
+  applyWrite<A extends KubeObject>(kind: Kind<A>, raw: RawObject): A | undefined {
+    const ref = { namespace: raw.metadata.namespace ?? "", name: raw.metadata.name }
+    return this.#put(this.#table(kind), refKey(ref), ref, raw) as A | undefined
+  }
+
+  /** The object was deleted by us, or found gone by a fresh read. */
+  applyGone(kind: Kind<any>, ref: Ref, uid: string): void {
+    this.#rememberDeletion(uid)
+    const table = this.#table(kind)
+    const key = refKey(ref)
+    if (table.objects.get(key)?.metadata.uid === uid) this.#set(table, key, undefined)
+  }
+
+  /** A new life of the log: what it does not hold is gone. */
+  replaceAll(kind: Kind<any>, present: ReadonlyMap<string, KubeObject>): void {
+    const table = this.#table(kind)
+    for (const key of [...table.objects.keys()]) if (!present.has(key)) this.#set(table, key, undefined)
+    for (const [key, after] of present) {
+      const before = table.objects.get(key)?.metadata
+      // The same state again is no change: nothing derived from it needs to move.
+      if (before?.uid !== after.metadata.uid || before.resourceVersion !== after.metadata.resourceVersion) {
+        this.#set(table, key, after)
+      }
+    }
+  }
+
+  /** Decodes an object as the view would; `undefined` when it has not the kind's shape. */
+  decode<A extends KubeObject>(kind: Kind<A>, raw: RawObject): A | undefined {
+    const ref = { namespace: raw.metadata.namespace ?? "", name: raw.metadata.name }
+    return this.#decode(this.#table(kind), ref, raw) as A | undefined
+  }
+
+  #put(table: Table, key: string, ref: Ref, raw: RawObject): KubeObject | undefined {
+    const before = table.objects.get(key)
+    const { uid, resourceVersion } = raw.metadata
+    const after = this.#decode(table, ref, raw)
+    if (after === undefined || this.#deleted.has(uid)) return after
+    if (
+      before !== undefined &&
+      before.metadata.uid === uid &&
+      Number(resourceVersion) <= Number(before.metadata.resourceVersion)
+    ) {
+      return after
+    }
+    this.#set(table, key, after)
+    return after
+  }
+
+  #decode(table: Table, ref: Ref, raw: RawObject): KubeObject | undefined {
+    const decoded = table.decode(raw)
+    if (Result.isSuccess(decoded)) return decoded.success
+    this.#undecodable(table.kind, ref, decoded.failure.message)
+    return undefined
+  }
+
+  #set(table: Table, key: string, after: KubeObject | undefined): void {
+    const before = table.objects.get(key)
+    if (after === undefined) table.objects.delete(key)
+    else table.objects.set(key, after)
+    const change: Change = { kind: table.kind, key, before, after }
+    const resource = resourceName(table.kind)
+    for (const index of this.#indexes.values()) if (index.reads.has(resource)) index.apply(change)
+  }
+
+  #rememberDeletion(uid: string): void {
+    this.#deleted.add(uid)
+    if (this.#deleted.size > rememberedDeletions) {
+      for (const oldest of this.#deleted) {
+        this.#deleted.delete(oldest)
+        break
+      }
+    }
+  }
+
+  #table(kind: Kind<any>): Table {
+    const table = this.#tables.get(resourceName(kind))
+    if (table === undefined) {
+      throw new Error(`${kind.kind} is not in the view: declare read(${kind.kind}) in the function's needs`)
+    }
+    return table
+  }
+}

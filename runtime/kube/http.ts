@@ -1,0 +1,159 @@
+import * as Effect from "effect/Effect"
+import { type Dispatcher, request } from "undici"
+import { refKey } from "../Kind.ts"
+import {
+  AlreadyExists,
+  Conflict,
+  Forbidden,
+  Invalid,
+  type KubeFailure,
+  NotFound,
+  Unavailable
+} from "../KubeFailure.ts"
+import type { ClusterAccess } from "./access.ts"
+import { collectionPath, type KubeApi, objectPath, type RawObject } from "./api.ts"
+
+interface Call {
+  readonly method: Dispatcher.HttpMethod
+  readonly path: string
+  readonly query?: Record<string, string>
+  readonly body?: unknown
+  readonly contentType?: string
+  /** Shown in failures: `create IpClaim 192-168-0-249`. */
+  readonly operation: string
+}
+
+/** Longer than any healthy API server needs for one object; the retry belongs to the host. */
+const timeoutMillis = 15_000
+
+interface KubeStatus {
+  readonly reason?: string
+  readonly message?: string
+  readonly details?: { readonly retryAfterSeconds?: number }
+}
+
+/** What an answer of 300 and more means. Source: Kubernetes API conventions, "HTTP Status codes". */
+export const failureOf = (
+  operation: string,
+  status: number,
+  body: KubeStatus,
+  retryAfter: string | undefined
+): KubeFailure => {
+  const detail = body.message ?? `HTTP ${status}`
+  if (status === 409) {
+    return body.reason === "AlreadyExists"
+      ? new AlreadyExists({ operation, detail })
+      : new Conflict({ operation, detail })
+  }
+  if (status === 404) return new NotFound({ operation, detail })
+  if (status === 401 || status === 403) return new Forbidden({ operation, detail })
+  if (status === 429 || status >= 500) {
+    const seconds = Number(retryAfter ?? body.details?.retryAfterSeconds)
+    return new Unavailable({
+      operation,
+      detail,
+      ...(seconds > 0 ? { retryAfterMillis: seconds * 1000 } : {})
+    })
+  }
+  return new Invalid({ operation, detail })
+}
+
+/** Sends one request and reads the answer whole. */
+export const call = (cluster: ClusterAccess, wanted: Call): Effect.Effect<unknown, KubeFailure> =>
+  Effect.tryPromise({
+    try: async (signal) => {
+      const dispatcher = await cluster.dispatcher()
+      const answer = await request(`${cluster.server}${wanted.path}`, {
+        method: wanted.method,
+        dispatcher,
+        signal,
+        headersTimeout: timeoutMillis,
+        bodyTimeout: timeoutMillis,
+        ...(wanted.query === undefined ? {} : { query: wanted.query }),
+        ...(wanted.body === undefined ? {} : { body: JSON.stringify(wanted.body) }),
+        headers: {
+          accept: "application/json",
+          ...(wanted.body === undefined ? {} : { "content-type": wanted.contentType ?? "application/json" }),
+          ...(await cluster.headers())
+        }
+      })
+      const text = await answer.body.text()
+      const json: unknown = text === "" ? {} : parse(text)
+      if (answer.statusCode < 300) return json
+      if (answer.statusCode === 401) cluster.refresh()
+      const retryAfter = answer.headers["retry-after"]
+      throw failureOf(
+        wanted.operation,
+        answer.statusCode,
+        json as KubeStatus,
+        typeof retryAfter === "string" ? retryAfter : undefined
+      )
+    },
+    catch: (cause) =>
+      isFailure(cause) ? cause : new Unavailable({ operation: wanted.operation, detail: describe(cause) })
+  })
+
+/** A proxy in between may answer with something that is not JSON; its status still counts. */
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return { message: text.slice(0, 200) }
+  }
+}
+
+const isFailure = (cause: unknown): cause is KubeFailure =>
+  cause instanceof Conflict ||
+  cause instanceof AlreadyExists ||
+  cause instanceof NotFound ||
+  cause instanceof Forbidden ||
+  cause instanceof Invalid ||
+  cause instanceof Unavailable
+
+const describe = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return String(cause)
+  const inner = cause.cause instanceof Error ? `: ${cause.cause.message}` : ""
+  return `${cause.message}${inner}`
+}
+
+/** The API server over HTTP. */
+export const httpApi = (cluster: ClusterAccess): KubeApi => {
+  const send = (wanted: Call) => call(cluster, wanted) as Effect.Effect<RawObject, KubeFailure>
+  return {
+    get: (kind, ref) =>
+      send({ method: "GET", path: objectPath(kind, ref), operation: `get ${kind.kind} ${refKey(ref)}` }),
+    create: (kind, namespace, body, { manager }) =>
+      send({
+        method: "POST",
+        path: collectionPath(kind, namespace),
+        query: { fieldManager: manager },
+        body,
+        operation: `create ${kind.kind} ${(body as RawObject).metadata.name}`
+      }),
+    mergePatch: (kind, ref, body, { manager, subresource }) =>
+      send({
+        method: "PATCH",
+        path: objectPath(kind, ref, subresource),
+        query: { fieldManager: manager },
+        body,
+        contentType: "application/merge-patch+json",
+        operation: `patch ${kind.kind} ${refKey(ref)}`
+      }),
+    apply: (kind, ref, body, { manager, subresource }) =>
+      send({
+        method: "PATCH",
+        path: objectPath(kind, ref, subresource),
+        query: { fieldManager: manager, force: "true" },
+        body,
+        contentType: "application/apply-patch+yaml",
+        operation: `apply ${kind.kind} ${refKey(ref)}`
+      }),
+    remove: (kind, ref, preconditions) =>
+      send({
+        method: "DELETE",
+        path: objectPath(kind, ref),
+        body: { apiVersion: "v1", kind: "DeleteOptions", preconditions },
+        operation: `delete ${kind.kind} ${refKey(ref)}`
+      }).pipe(Effect.asVoid)
+  }
+}

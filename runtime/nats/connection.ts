@@ -1,0 +1,109 @@
+import { readFileSync } from "node:fs"
+import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream"
+import {
+  type ConnectionOptions,
+  connect,
+  credsAuthenticator,
+  type NatsConnection
+} from "@nats-io/transport-node"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+/** NATS refused us, or is set up in a way that we cannot use. Being away is not a failure: it is waited for. */
+export class NatsUnusable extends Data.TaggedError("NatsUnusable")<{
+  readonly operation: string
+  readonly cause: unknown
+}> {
+  override get message() {
+    return `NATS: ${this.operation}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+  }
+}
+
+export interface NatsOptions {
+  /** `nats://host:port`, several separated by commas. */
+  readonly url: string
+  /** Shown by `nats server report connections`. */
+  readonly name: string
+  readonly user?: string | undefined
+  readonly password?: string | undefined
+  /** Path of a credentials file. */
+  readonly creds?: string | undefined
+}
+
+/** The connection of this process. It reconnects for ever; `onReconnect` tells when it has. */
+export class Nats extends Context.Service<
+  Nats,
+  {
+    readonly connection: NatsConnection
+    readonly js: JetStreamClient
+    readonly jsm: JetStreamManager
+    readonly isConnected: () => boolean
+    /** Calls back after every reconnect and after every loss. Returns the way to stop it. */
+    readonly onStatus: (listener: (status: "connected" | "lost") => void) => () => void
+  }
+>()("extip/Nats") {
+  static readonly layer = (options: NatsOptions): Layer.Layer<Nats, NatsUnusable> =>
+    Layer.effect(
+      Nats,
+      Effect.gen(function* () {
+        const connection = yield* Effect.acquireRelease(
+          Effect.tryPromise({
+            try: () => connect(connectionOptions(options)),
+            catch: (cause) => new NatsUnusable({ operation: `connect to ${options.url}`, cause })
+          }),
+          (connection) =>
+            Effect.promise(() => connection.drain()).pipe(
+              Effect.timeout("2 seconds"),
+              Effect.catchCause(() => Effect.promise(() => connection.close())),
+              Effect.ignore
+            )
+        )
+        const listeners = new Set<(status: "connected" | "lost") => void>()
+        let connected = true
+        void (async () => {
+          for await (const status of connection.status()) {
+            if (status.type === "reconnect" || status.type === "disconnect") {
+              connected = status.type === "reconnect"
+              for (const listener of listeners) listener(connected ? "connected" : "lost")
+            }
+          }
+        })()
+        const jsm = yield* Effect.tryPromise({
+          try: () => jetstreamManager(connection, { checkAPI: false, timeout: 5_000 }),
+          catch: (cause) => new NatsUnusable({ operation: "open JetStream", cause })
+        })
+        return Nats.of({
+          connection,
+          js: jetstream(connection, { timeout: 5_000 }),
+          jsm,
+          isConnected: () => connected,
+          onStatus: (listener) => {
+            listeners.add(listener)
+            return () => listeners.delete(listener)
+          }
+        })
+      })
+    )
+}
+
+const connectionOptions = (options: NatsOptions): ConnectionOptions => ({
+  servers: options.url.split(",").map((server) => server.trim()),
+  name: options.name,
+  maxReconnectAttempts: -1,
+  waitOnFirstConnect: true,
+  reconnectTimeWait: 250,
+  reconnectJitter: 100,
+  // A dead peer is found after ten seconds instead of the default four minutes.
+  pingInterval: 5_000,
+  maxPingOut: 2,
+  ignoreAuthErrorAbort: true,
+  ...(options.user === undefined ? {} : { user: options.user }),
+  ...(options.password === undefined ? {} : { pass: options.password }),
+  ...(options.creds === undefined ? {} : { authenticator: credsAuthenticator(readFileSync(options.creds)) })
+})
+
+/** A call to NATS as an Effect; what it rejects with becomes `NatsUnusable`. */
+export const natsCall = <A>(operation: string, run: () => Promise<A>): Effect.Effect<A, NatsUnusable> =>
+  Effect.tryPromise({ try: run, catch: (cause) => new NatsUnusable({ operation, cause }) })

@@ -1,0 +1,192 @@
+import {
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig
+} from "@nats-io/jetstream"
+import { nanos } from "@nats-io/transport-node"
+
+/** How long the event log and the traces are kept, and deletions in the bucket `kube`. */
+export const logMaxAgeSeconds = 24 * 60 * 60
+
+/** A publish that is repeated within this time is stored once. */
+export const dedupeWindowSeconds = 120
+
+/** The bucket's stream says which `KUBE` it was made from, so that a new log gets a new bucket. */
+const sourceCreatedKey = "extip.ipcontroller.ext/source-created"
+
+type Config = Partial<StreamConfig> & { readonly name: string }
+
+const log: Config = {
+  name: "KUBE",
+  subjects: ["kube.>"],
+  storage: StorageType.File,
+  retention: RetentionPolicy.Limits,
+  discard: DiscardPolicy.Old,
+  max_age: nanos(logMaxAgeSeconds * 1000),
+  max_bytes: 2 * 1024 ** 3,
+  duplicate_window: nanos(dedupeWindowSeconds * 1000),
+  allow_direct: true,
+  allow_msg_ttl: true
+}
+
+/** The world view: fed by the server from `KUBE`, nobody writes to it. `nats kv get/ls/watch kube` works. */
+const world = (source: string): Config => ({
+  name: "KV_kube",
+  storage: StorageType.File,
+  max_msgs_per_subject: 1,
+  discard: DiscardPolicy.Old,
+  allow_direct: true,
+  allow_msg_ttl: true,
+  allow_rollup_hdrs: true,
+  metadata: { [sourceCreatedKey]: source },
+  sources: [
+    {
+      name: "KUBE",
+      // Six tokens: ticks (`kube.tick.*`) stay out.
+      subject_transforms: [
+        {
+          src: "kube.*.*.*.*.*",
+          dest: "$KV.kube.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}.{{wildcard(4)}}"
+        }
+      ]
+    }
+  ]
+})
+
+/** Marks and leases of the bridge; keys may carry a TTL. */
+const bridge: Config = {
+  name: "KV_bridge",
+  subjects: ["$KV.bridge.>"],
+  storage: StorageType.File,
+  max_msgs_per_subject: 1,
+  discard: DiscardPolicy.New,
+  allow_direct: true,
+  allow_msg_ttl: true,
+  allow_rollup_hdrs: true,
+  deny_delete: true,
+  subject_delete_marker_ttl: nanos(60_000)
+}
+
+const spans: Config = {
+  name: "TRACE",
+  subjects: ["trace.>"],
+  storage: StorageType.File,
+  discard: DiscardPolicy.Old,
+  max_age: nanos(logMaxAgeSeconds * 1000),
+  max_bytes: 1024 ** 3,
+  allow_direct: true
+}
+
+const parked: Config = {
+  name: "PARKED",
+  subjects: ["parked.>"],
+  storage: StorageType.File,
+  discard: DiscardPolicy.Old,
+  max_msgs_per_subject: 1,
+  max_bytes: 256 * 1024 ** 2,
+  allow_direct: true,
+  allow_rollup_hdrs: true
+}
+
+/** One life of the event log. A log that was wiped, or restored from an older copy, is another one. */
+export interface Incarnation {
+  /** When the stream was made, as the server says it: the name of this life. */
+  readonly created: string
+  readonly firstSequence: number
+  readonly lastSequence: number
+}
+
+const isCode = (cause: unknown, code: number): boolean =>
+  cause instanceof JetStreamApiError && cause.code === code
+
+const streamNameInUse = 10058
+const streamNotFound = 10059
+
+const ensure = async (jsm: JetStreamManager, config: Config): Promise<void> => {
+  try {
+    await jsm.streams.add(config as StreamConfig)
+  } catch (cause) {
+    if (!isCode(cause, streamNameInUse)) throw cause
+    await jsm.streams.update(config.name, config)
+  }
+}
+
+const dropStream = async (jsm: JetStreamManager, name: string): Promise<void> => {
+  try {
+    await jsm.streams.delete(name)
+  } catch (cause) {
+    if (!isCode(cause, streamNotFound)) throw cause
+  }
+}
+
+/** The log as it is now; `undefined` when there is none. */
+export const readIncarnation = async (jsm: JetStreamManager): Promise<Incarnation | undefined> => {
+  try {
+    const info = await jsm.streams.info("KUBE")
+    return { created: info.created, firstSequence: info.state.first_seq, lastSequence: info.state.last_seq }
+  } catch (cause) {
+    if (isCode(cause, streamNotFound)) return undefined
+    throw cause
+  }
+}
+
+/** The highest sequence of `KUBE` that the bucket has taken over; 0 when it is empty. */
+const sourcedUpTo = async (jsm: JetStreamManager): Promise<number> => {
+  const info = await jsm.streams.info("KV_kube")
+  if (info.state.messages === 0) return 0
+  const last = await jsm.direct.getMessage("KV_kube", { seq: info.state.last_seq }).catch(() => null)
+  return last === null ? 0 : originSequence(last.header.get("Nats-Stream-Source"))
+}
+
+/** The sequence that a sourced message had in its origin: `Nats-Stream-Source: KUBE 42 > …`, or `KUBE:hash 42 …`. */
+export const originSequence = (header: string): number => Number(header.split(" ")[1] ?? 0)
+
+/**
+ * Makes the event log and the bucket that follows it, and a new pair when the bucket is ahead of the log or belongs
+ * to another one: then the log went back in time. Called by the bridge alone, before it publishes.
+ *
+ * @param atLeast the last sequence that this process had acknowledged; a log that ends before it went back
+ */
+export const ensureLog = async (jsm: JetStreamManager, atLeast: number): Promise<Incarnation> => {
+  let found = await readIncarnation(jsm)
+  if (found !== undefined) {
+    await ensure(jsm, log)
+    const bucketSource = await jsm.streams.info("KV_kube").then(
+      (info) => info.config.metadata?.[sourceCreatedKey],
+      (cause) => {
+        if (isCode(cause, streamNotFound)) return undefined
+        throw cause
+      }
+    )
+    if (bucketSource !== undefined && bucketSource !== found.created) {
+      await dropStream(jsm, "KV_kube")
+    } else if (
+      found.lastSequence < atLeast ||
+      (bucketSource !== undefined && (await sourcedUpTo(jsm)) > found.lastSequence)
+    ) {
+      found = undefined
+    }
+  }
+  if (found === undefined) return await recreateLog(jsm)
+  await ensure(jsm, world(found.created))
+  return found
+}
+
+/** Starts a new life of the log: everything is published again, and every reader hydrates again. */
+export const recreateLog = async (jsm: JetStreamManager): Promise<Incarnation> => {
+  await dropStream(jsm, "KV_kube")
+  await dropStream(jsm, "KUBE")
+  await ensure(jsm, log)
+  const made = await readIncarnation(jsm)
+  if (made === undefined) throw new Error("the stream KUBE vanished right after it was made")
+  await ensure(jsm, world(made.created))
+  return made
+}
+
+/** Makes what does not depend on the log's life. Idempotent; every process calls it at start and on reconnect. */
+export const ensureCommon = async (jsm: JetStreamManager): Promise<void> => {
+  for (const config of [bridge, spans, parked]) await ensure(jsm, config)
+}

@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import { stringify } from "yaml"
+import { resourceName } from "#runtime"
 import { type CustomResource, customResources } from "../functions/domain/crd/definitions.ts"
-import { resourceName } from "../runtime/index.ts"
 
 type Json = { readonly [keyword: string]: unknown }
 
@@ -16,8 +16,10 @@ const isSafeIntegerLimit = (key: string, value: unknown): boolean =>
 const structural = (node: unknown): unknown => {
   if (Array.isArray(node)) return node.map(structural)
   if (node === null || typeof node !== "object") return node
+  // An annotated Int comes as allOf with one member.
+  const { allOf = [], ...own } = node as { readonly allOf?: ReadonlyArray<object> }
   return Object.fromEntries(
-    Object.entries(node)
+    Object.entries(Object.assign({}, own, ...allOf))
       .filter(
         ([key, value]) =>
           !isSafeIntegerLimit(key, value) && !(key === "additionalProperties" && value === true)

@@ -8,13 +8,13 @@ import type { Trigger } from "./Trigger.ts"
 export type Guard<In> = (input: In) => boolean
 
 /** A function, as the host runs it. Made by `defineFunction`. */
-export interface FunctionDefinition<R = Kube> {
+export interface FunctionDefinition<R = Kube, E extends Disposed = Disposed> {
   readonly name: string
   readonly on: ReadonlyArray<Trigger<any>>
   readonly when: ReadonlyArray<Guard<any>>
   readonly needs: ReadonlyArray<Need>
   readonly debounceMillis: number
-  readonly handle: (input: any) => Effect.Effect<string | void, Disposed, R>
+  readonly handle: (input: any) => Effect.Effect<string | void, E, R>
 }
 
 /** What a developer writes down of a function. */
@@ -50,7 +50,7 @@ export class Misdeclared extends Error {
  */
 export const defineFunction = <In, E extends Disposed, R = Kube>(
   spec: FunctionSpec<In, E, R>
-): FunctionDefinition<R> => {
+): FunctionDefinition<R, E> => {
   const needs = spec.needs.flat()
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(spec.name) || spec.name.length > 63) {
     throw new Misdeclared(

@@ -111,7 +111,7 @@ export const chooseAddresses = (
   for (const family of request.families) {
     const choice = any(ledger, service, request, family, find)
     if (Option.isSome(choice)) chosen.push(choice.value)
-    else if (family === request.families[0] || service.spec?.ipFamilyPolicy === "RequireDualStack") {
+    else if (family === request.families[0] || request.needsAll === true) {
       return Result.fail(new PoolsExhausted({ family, pools: reasons(ledger, service, request) }))
     }
   }

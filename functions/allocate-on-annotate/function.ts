@@ -24,6 +24,8 @@ export const allocateOnAnnotate = (settings: Settings) => {
     name: "allocate-on-annotate",
     on: [
       Service.changed,
+      // Whoever was to be next is gone: then others are.
+      Service.deleted.wakes(servicesThatWait(ledgerOf)),
       IpClaimPool.specChanged.wakes(servicesThatWait(ledgerOf)),
       IpClaimPool.deleted.wakes(servicesThatWait(ledgerOf)),
       IpClaim.deleted.wakes(servicesThatWaitFor(ledgerOf)),

@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { type Conflict, type Index, Kube, type KubeFailure, type NotFound, refKey, refOf } from "#runtime"
+import { type Conflict, type Index, Kube, type KubeFailure, type NotFound, refOf } from "#runtime"
 import { addressOfClaim, entryOf, isEntryOf, isSameEntry, newClaim, serviceKeyOf } from "../domain/holding.ts"
 import { type ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
@@ -13,11 +13,16 @@ const at = (object: Service | IpClaim) => ({
   resourceVersion: object.metadata.resourceVersion
 })
 
-/** Enters the Service into the claim, in place of its former self if that is there. Writes nothing if it is in. */
-const enter = Effect.fnUntraced(function* (claim: IpClaim, entry: ClaimedService) {
+/** Enters the Service into the claim, in place of its former self if that is there. */
+const enter = Effect.fnUntraced(function* (service: Service, claim: IpClaim, entry: ClaimedService) {
   const kube = yield* Kube
   const present = claim.spec.services ?? []
-  if (present.some((one) => one.uid === entry.uid && one.origin === entry.origin)) return claim
+  if (present.some((one) => one.uid === entry.uid && one.origin === entry.origin)) {
+    // It stopped asking and asks again, perhaps: a release that is under way must lose this claim's lock now, or it
+    // would delete the claim of an address that is being published.
+    const annotation = { [annotations.takenUp]: service.metadata.resourceVersion }
+    return yield* kube.patch(IpClaim, refOf(claim), at(claim), { metadata: { annotations: annotation } })
+  }
   const others = present.filter((one) => serviceKeyOf(one) !== serviceKeyOf(entry))
   return yield* kube.patch(IpClaim, refOf(claim), at(claim), { spec: { services: [...others, entry] } })
 })
@@ -41,7 +46,7 @@ export const hold = Effect.fnUntraced(function* (
                 Effect.fail(new Overtaken({ detail: `${address} was taken by another allocator meanwhile` }))
               )
             )
-        : yield* enter(claim, entry)
+        : yield* enter(service, claim, entry)
     )
   }
   return held
@@ -147,12 +152,12 @@ const takeOver = Effect.fnUntraced(function* (
   const kube = yield* Kube
   const fresh = yield* kube.get(IpClaim, refOf(claim))
   if (fresh === undefined) return yield* new Overtaken({ detail: `the claim ${claim.metadata.name} is gone` })
-  const services = fresh.spec.services ?? []
-  const former = services.some((one) => serviceKeyOf(one) === refKey(refOf(service)))
-  const why = whyNotShared(fresh, service, entry.share, (other) => kube.find(Service, other))
-  const alone = former && services.every((one) => serviceKeyOf(one) === refKey(refOf(service)))
-  if (alone || why === undefined) {
-    yield* enter(fresh, entry)
+  // Its own former self is in nobody's way: that is what it takes over from.
+  const others = (fresh.spec.services ?? []).filter((one) => serviceKeyOf(one) !== serviceKeyOf(entry))
+  const held = { ...fresh, spec: { ...fresh.spec, services: others } }
+  const why = whyNotShared(held, service, entry.share, (other) => kube.find(Service, other))
+  if (why === undefined) {
+    yield* enter(service, fresh, entry)
     return
   }
   const present = yield* kube.get(Service, refOf(service))
@@ -162,5 +167,5 @@ const takeOver = Effect.fnUntraced(function* (
     ingress === undefined ? present : yield* kube.patchStatus(Service, refOf(present), at(present), ingress)
   const withdrawn = withdrawPatch(cleared)
   if (withdrawn !== undefined) yield* kube.patch(Service, refOf(cleared), at(cleared), { ...withdrawn })
-  return yield* new AddressTaken({ address: addressOfClaim(fresh), why: why ?? "is another Service's" })
+  return yield* new AddressTaken({ address: addressOfClaim(fresh), why })
 })

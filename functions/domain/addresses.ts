@@ -14,11 +14,12 @@ export interface Cidr {
   readonly text: string
 }
 
+// What has not even the shape is not shown to ipaddr.js, which takes 20 µs to throw and catch.
 const isStrictIPv4 = (text: string): boolean =>
-  ipaddr.IPv4.isValidFourPartDecimal(text) && !/(^|\.)0\d/.test(text)
+  /^\d{1,3}(\.\d{1,3}){3}$/.test(text) && ipaddr.IPv4.isValidFourPartDecimal(text) && !/(^|\.)0\d/.test(text)
 
 const parseIPv6 = (text: string): ipaddr.IPv6 | undefined => {
-  if (text.includes("%") || !ipaddr.IPv6.isValid(text)) return undefined
+  if (!/^[\da-fA-F:.]{2,45}$/.test(text) || !ipaddr.IPv6.isValid(text)) return undefined
   if (text.includes(".") && !isStrictIPv4(text.slice(text.lastIndexOf(":") + 1))) return undefined
   return ipaddr.IPv6.parse(text)
 }

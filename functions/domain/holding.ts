@@ -49,7 +49,8 @@ export const isEntryOf = (entry: ClaimedService, service: Service): boolean =>
 
 /** Whether two entries of one Service say the same of what it serves and shares. */
 export const isSameEntry = (one: ClaimedService, other: ClaimedService): boolean => {
-  const portsOf = ({ ports = [] }: ClaimedService) => ports.map(({ port, protocol }) => `${port}/${protocol}`).join()
+  const portsOf = ({ ports = [] }: ClaimedService) =>
+    ports.map(({ port, protocol }) => `${port}/${protocol}`).join()
   return one.origin === other.origin && one.share === other.share && portsOf(one) === portsOf(other)
 }
 

@@ -6,7 +6,9 @@ export const annotations = {
   ask: "external-ip",
   pool: "external-ip-pool",
   share: "external-ip-share",
-  allocated: "ipcontroller.ext/allocated"
+  allocated: "ipcontroller.ext/allocated",
+  /** On a claim: the state of its Service when an allocator found it and took it up again. */
+  takenUp: "ipcontroller.ext/taken-up"
 } as const
 
 /** The `spec.loadBalancerClass` of Services of type LoadBalancer that are meant for us. */
@@ -31,6 +33,8 @@ export interface Auto extends Where {
   readonly _tag: "Auto"
   /** One address of each of these families. */
   readonly families: readonly [Family, ...ReadonlyArray<Family>]
+  /** Nothing will do but all of them (`ipFamilyPolicy: RequireDualStack`); else the first is enough. */
+  readonly needsAll?: true
 }
 
 export interface Addresses extends Where {
@@ -151,8 +155,14 @@ export const requestOf = (service: Service, options: RequestOptions): Request =>
   const wish = service.spec?.loadBalancerIP
   if (wish) return requestForList(service, wish, "spec.loadBalancerIP")
   const families = familiesOf(service)
-  const dualStack = /^(Prefer|Require)DualStack$/.test(service.spec?.ipFamilyPolicy ?? "")
-  return { _tag: "Auto", families: dualStack ? families : [families[0]], ...whereOf(service) }
+  const policy = service.spec?.ipFamilyPolicy
+  const dualStack = policy === "PreferDualStack" || policy === "RequireDualStack"
+  return {
+    _tag: "Auto",
+    families: dualStack ? families : [families[0]],
+    ...(policy === "RequireDualStack" ? { needsAll: true } : {}),
+    ...whereOf(service)
+  }
 }
 
 /** Whether the Service asks for an address: `auto` or certain ones. */

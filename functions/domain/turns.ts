@@ -35,7 +35,8 @@ const couldTake = ({ key, namespace, labels, request }: Waiting, pool: LivePool,
     other.addresses?.family === family &&
     other.available > 0 &&
     whyNotEligible(other, applicant, request) === undefined
-  return request.families.every(
+  const needed = request.needsAll === true ? request.families : [request.families[0]]
+  return needed.every(
     (family) =>
       family === pool.addresses?.family || world.pools.inOrder().some((other) => offers(other, family))
   )

@@ -1,21 +1,72 @@
 import { refKey, refOf } from "#runtime"
-import { addressOfClaim, serviceKeyOf, whyReleased } from "../domain/holding.ts"
+import { cidrContains } from "../domain/addresses.ts"
+import { addressOfClaim, isEntryOf, serviceKeyOf, whyReleased } from "../domain/holding.ts"
 import type { IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
-import { allocatedOf, publishedOf } from "../domain/publishing.ts"
-import { type RequestOptions, requestOf, wantsAddress } from "../domain/requests.ts"
+import { allocatedOf, handWrittenOf, publishedOf } from "../domain/publishing.ts"
+import { requestOf, wantsAddress } from "../domain/requests.ts"
+import type { Settings } from "../domain/settings.ts"
 
 /** Something that is not as it should be, and which function mends it. */
 export interface Drift {
   readonly cause:
     | "PublishedWithoutClaim"
+    | "ClaimedWithoutPublishing"
     | "NotPublished"
+    | "HandWrittenWithoutClaim"
     | "SurplusOrOrphan"
     | "WaitingWhileSomethingFits"
     | "StillShown"
-  readonly mendedBy: "allocate-on-annotate" | "free-on-delete"
+  readonly mendedBy: "allocate-on-annotate" | "claim-on-external-ip" | "free-on-delete"
   readonly service: { readonly namespace: string; readonly name: string }
   readonly what: string
+}
+
+/** What is wrong with one Service: with what it carries, or is to carry, and with what its author wrote by hand. */
+const driftsOf = (service: Service, ledger: Ledger, settings: Settings): ReadonlyArray<Drift> => {
+  if (service.metadata.deletionTimestamp !== undefined) return []
+  const ref = refOf(service)
+  const drift = (cause: Drift["cause"], mendedBy: Drift["mendedBy"], what: string): Drift => ({
+    cause,
+    mendedBy,
+    service: ref,
+    what
+  })
+  const names = (claim: IpClaim | undefined) =>
+    (claim?.spec.services ?? []).some((entry) => isEntryOf(entry, service))
+  const drifts: Array<Drift> = []
+  const unwritten = handWrittenOf(service).addresses.filter((address) => {
+    const pool = ledger.poolOf(address)
+    const isOpen = settings.externalCidrs.some((cidr) => cidrContains(cidr, address))
+    const isAllowed = isOpen || (pool?.gives === true && ledger.admits(pool, service))
+    return ledger.claim(address) === undefined && isAllowed && ledger.forbidden(address) === undefined
+  })
+  if (unwritten.length > 0) {
+    drifts.push(drift("HandWrittenWithoutClaim", "claim-on-external-ip", unwritten.join(" and ")))
+  }
+  const carried = allocatedOf(service)
+  const request = requestOf(service, settings)
+  if (!wantsAddress(request)) {
+    if (request._tag === "None" && carried.length > 0) {
+      const what = `${carried.join(" and ")}, for which it no longer asks`
+      drifts.push(drift("StillShown", "free-on-delete", what))
+    }
+    return drifts
+  }
+  const unclaimed = carried.filter((address) => !names(ledger.claim(address)))
+  const hidden = carried.filter((address) => !publishedOf(service).includes(address))
+  if (unclaimed.length > 0) {
+    drifts.push(drift("PublishedWithoutClaim", "allocate-on-annotate", unclaimed.join(" and ")))
+  } else if (hidden.length > 0) {
+    drifts.push(drift("NotPublished", "allocate-on-annotate", hidden.join(" and ")))
+  } else if (carried.length === 0) {
+    const claims = ledger.claimsOf(refKey(ref)).filter(names)
+    if (claims.length > 0) {
+      const what = claims.map(addressOfClaim).join(" and ")
+      drifts.push(drift("ClaimedWithoutPublishing", "allocate-on-annotate", what))
+    }
+  }
+  return drifts
 }
 
 /**
@@ -26,34 +77,26 @@ export const findDrifts = (
   services: Iterable<Service>,
   claims: Iterable<IpClaim>,
   ledger: Ledger,
-  options: RequestOptions
+  settings: Settings
 ): ReadonlyArray<Drift> => {
   const drifts: Array<Drift> = []
   const byKey = new Map<string, Service>()
   for (const service of services) {
-    const ref = refOf(service)
-    byKey.set(refKey(ref), service)
-    const carried = allocatedOf(service)
-    if (carried.length === 0 || service.metadata.deletionTimestamp !== undefined) continue
-    const report = (cause: Drift["cause"], mendedBy: Drift["mendedBy"], what: string) =>
-      drifts.push({ cause, mendedBy, service: ref, what })
-    const unclaimed = carried.filter((address) => ledger.claim(address) === undefined)
-    const hidden = carried.filter((address) => !publishedOf(service).includes(address))
-    if (!wantsAddress(requestOf(service, options))) {
-      if (requestOf(service, options)._tag === "None") {
-        report("StillShown", "free-on-delete", `${carried.join(" and ")}, for which it no longer asks`)
-      }
-    } else if (unclaimed.length > 0) {
-      report("PublishedWithoutClaim", "allocate-on-annotate", unclaimed.join(" and "))
-    } else if (hidden.length > 0) report("NotPublished", "allocate-on-annotate", hidden.join(" and "))
+    byKey.set(refKey(refOf(service)), service)
+    drifts.push(...driftsOf(service, ledger, settings))
   }
   for (const claim of claims) {
     for (const entry of claim.spec.services ?? []) {
-      const why = whyReleased(claim, entry, byKey.get(serviceKeyOf(entry)), options)
+      const why = whyReleased(claim, entry, byKey.get(serviceKeyOf(entry)), settings)
       if (why === undefined) continue
       const { namespace, name } = entry
       const what = `${addressOfClaim(claim)}: ${why}`
-      drifts.push({ cause: "SurplusOrOrphan", mendedBy: "free-on-delete", service: { namespace, name }, what })
+      drifts.push({
+        cause: "SurplusOrOrphan",
+        mendedBy: "free-on-delete",
+        service: { namespace, name },
+        what
+      })
     }
   }
   for (const pool of ledger.pools) {

@@ -31,7 +31,9 @@ export const sweep = (settings: Settings) => {
       for (const { cause, mendedBy, service, what } of drifts) {
         yield* kube.wake(mendedBy, Service, service)
         yield* Metric.update(Metric.withAttributes(mended, { cause }), 1)
-        yield* Effect.logWarning(`${cause}: ${what}`).pipe(Effect.annotateLogs({ service: refKey(service), mendedBy }))
+        yield* Effect.logWarning(`${cause}: ${what}`).pipe(
+          Effect.annotateLogs({ service: refKey(service), mendedBy })
+        )
       }
       for (const claim of abandoned(kube.list(IpClaim), yield* Clock.currentTimeMillis)) {
         const { uid, resourceVersion } = claim.metadata

@@ -7,7 +7,16 @@ import { resourceName } from "../Kind.ts"
 import type { ClusterAccess } from "../kube/access.ts"
 import type { KubeEvent } from "../nats/events.ts"
 import { resourceToken } from "../nats/names.ts"
-import { ensureCommon, ensureLog, type Incarnation, readIncarnation, recreateLog } from "../nats/streams.ts"
+import {
+  dedupeWindowSeconds,
+  ensureCommon,
+  ensureLog,
+  hasWorld,
+  type Incarnation,
+  type LogEnd,
+  lossOf,
+  recreateLog
+} from "../nats/streams.ts"
 import { loadKnown } from "./known.ts"
 import { Lease } from "./lease.ts"
 import { ClusterWentBack, Deposed, LogLost, Publisher } from "./publisher.ts"
@@ -25,6 +34,8 @@ export interface BridgeOptions {
   readonly kinds: ReadonlyArray<KindId>
   /** How long the others wait before they take over from a bridge that says nothing. Whole seconds. */
   readonly leaseSeconds?: number
+  /** A publish that is repeated within this time is stored once. Whole seconds. */
+  readonly dedupeSeconds?: number
   readonly times?: Partial<SourceTimes>
   readonly say: (news: BridgeNews) => void
   readonly published: (event: KubeEvent) => void
@@ -46,26 +57,23 @@ const checkMillis = 2_000
  */
 export const runBridge = async (options: BridgeOptions, signal: AbortSignal): Promise<void> => {
   const holder = `${hostname()}/${process.pid}/${randomUUID()}`
-  const lease = new Lease({ js: options.js, jsm: options.jsm, holder, seconds: options.leaseSeconds ?? 5 })
-  let last: { readonly created: string; readonly sequence: number } | undefined
+  const { js, jsm, leaseSeconds: seconds = 5, dedupeSeconds = dedupeWindowSeconds } = options
+  const lease = new Lease({ js, jsm, holder, seconds, ensureBucket: () => ensureCommon(jsm) })
+  let last: LogEnd | undefined
   let wentBack = false
   for (let attempt = 0; !signal.aborted; attempt++) {
     try {
-      await ensureCommon(options.jsm)
+      await ensureCommon(jsm)
       options.say({ _tag: "Standby" })
       await lease.acquire(signal)
-      const found = await readIncarnation(options.jsm)
       const incarnation = wentBack
-        ? await recreateLog(options.jsm)
-        : await ensureLog(
-            options.jsm,
-            found !== undefined && found.created === last?.created ? last.sequence : 0
-          )
+        ? await recreateLog(jsm, dedupeSeconds)
+        : await ensureLog(jsm, last, dedupeSeconds)
       wentBack = false
       options.say({ _tag: "Active", incarnation })
       attempt = 0
-      await activeUntilBroken(options, lease, incarnation, signal, (sequence) => {
-        last = { created: incarnation.created, sequence }
+      await activeUntilBroken(options, lease, incarnation, signal, (end) => {
+        last = { created: incarnation.created, ...end }
       })
     } catch (cause) {
       if (signal.aborted) break
@@ -83,7 +91,7 @@ const activeUntilBroken = async (
   lease: Lease,
   incarnation: Incarnation,
   signal: AbortSignal,
-  acknowledged: (sequence: number) => void
+  acknowledged: (end: Publisher["last"]) => void
 ): Promise<void> => {
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
@@ -99,17 +107,16 @@ const activeUntilBroken = async (
   const confirmUntilSure = async (): Promise<void> => {
     for (;;) {
       both.throwIfAborted()
+      // A question that is asked while NATS is away is only given up after its time-out.
+      if (!options.isConnected()) {
+        await delay(50, undefined, { signal: both })
+        continue
+      }
       try {
-        const now = await readIncarnation(options.jsm)
-        if (
-          now === undefined ||
-          now.created !== incarnation.created ||
-          now.lastSequence < publisher.lastSequence
-        ) {
-          throw new LogLost(
-            now === undefined ? "the stream KUBE is gone" : "the stream KUBE went back in time"
-          )
-        }
+        // The end as it is now: what is published while we ask may not be in the answer.
+        const loss = await lossOf(options.jsm, { created: incarnation.created, ...publisher.last })
+        if (loss !== undefined) throw new LogLost(loss)
+        if (!(await hasWorld(options.jsm))) throw new LogLost("the bucket kube is gone")
         await lease.renew()
         verified = true
         return
@@ -131,11 +138,11 @@ const activeUntilBroken = async (
     mayPublish: () => (verified && lease.isHeld ? undefined : confirm()),
     confirm,
     published: (event) => {
-      acknowledged(publisher.lastSequence)
+      acknowledged(publisher.last)
       options.published(event)
     }
   })
-  acknowledged(publisher.lastSequence)
+  acknowledged(publisher.last)
   const off = options.onStatus((status) => {
     verified = false
     if (status === "connected") confirm().catch(() => undefined)

@@ -10,6 +10,8 @@ export interface LeaseOptions {
   readonly holder: string
   /** How long the bucket keeps the lease without renewal. Whole seconds: NATS knows no finer TTL. */
   readonly seconds: number
+  /** Makes the bucket, where it is not there. Idempotent. */
+  readonly ensureBucket: () => Promise<void>
 }
 
 const subject = "$KV.bridge.active"
@@ -38,22 +40,24 @@ export class Lease {
     for (;;) {
       signal.throwIfAborted()
       try {
-        const last = await this.#options.jsm.direct.getMessage("KV_bridge", { last_by_subj: subject })
+        const last = await this.#last()
         const free = last === null || last.data.length === 0 || last.string() === this.#options.holder
         if (free && (await this.#write(last?.seq ?? 0))) return
       } catch {
-        // NATS is away, or the bucket is not there yet: whoever calls makes it on the next round.
+        // NATS is away, or was wiped while we waited.
+        await this.#options.ensureBucket().catch(() => undefined)
       }
       await delay(500 + 500 * Math.random(), undefined, { signal })
     }
   }
 
-  /** Renews, @throws Deposed when another bridge holds it now. */
+  /** Renews; takes it again when it has run out and nobody wanted it. @throws Deposed when another bridge holds it. */
   async renew(): Promise<void> {
-    if (!(await this.#write(this.#revision))) {
-      this.#validUntil = 0
-      throw new Deposed("another bridge has become the active one")
-    }
+    if (await this.#write(this.#revision)) return
+    const last = await this.#last()
+    if ((last === null || last.data.length === 0) && (await this.#write(last?.seq ?? 0))) return
+    this.#validUntil = 0
+    throw new Deposed("another bridge has become the active one")
   }
 
   /** Gives it back, so that the next bridge need not wait for its end. */
@@ -65,6 +69,10 @@ export class Lease {
     await this.#options.js
       .publish(subject, "", { headers: h, timeout: 1_000, expect: { lastSubjectSequence: this.#revision } })
       .catch(() => undefined)
+  }
+
+  #last() {
+    return this.#options.jsm.direct.getMessage("KV_bridge", { last_by_subj: subject })
   }
 
   async #write(expected: number): Promise<boolean> {
@@ -83,7 +91,7 @@ export class Lease {
     } catch (cause) {
       if (!(cause instanceof JetStreamApiError) || cause.code !== wrongLastSequence) throw cause
       // An earlier write of ours may be there, its acknowledgement lost.
-      const last = await this.#options.jsm.direct.getMessage("KV_bridge", { last_by_subj: subject })
+      const last = await this.#last()
       if (last === null || last.string() !== holder) return false
       this.#revision = last.seq
       return last.seq === expected ? false : await this.#write(last.seq)

@@ -5,7 +5,7 @@ import { eventBody, eventHeaders, eventId, type KubeEvent } from "../nats/events
 import { eventSubject, objectSubjects, objectToken } from "../nats/names.ts"
 import type { Incarnation } from "../nats/streams.ts"
 import { newSpan, traceparentOf } from "../trace/context.ts"
-import type { KnownStates } from "./known.ts"
+import type { Known, KnownStates } from "./known.ts"
 
 /** Another bridge is the active one now. */
 export class Deposed extends Error {
@@ -45,19 +45,34 @@ const ackTimeoutMillis = 5_000
 export const isOlder = (a: string, b: string): boolean => Number(a) < Number(b)
 
 /**
+ * Whether the log has gone past this event: it has the same state or a newer one, of the object or of a successor of
+ * the same name. A deletion that was found by comparing carries the version of the last state, so it passes that.
+ */
+export const isOutdated = (event: Pick<KubeEvent, "verb" | "object">, logged: Known): boolean => {
+  const { uid, resourceVersion } = event.object.metadata
+  if (logged.uid === uid && logged.deleted === true) return true
+  if (isOlder(resourceVersion, logged.resourceVersion)) return logged.uid !== uid || event.verb !== "deleted"
+  return event.verb !== "deleted" && logged.uid === uid && logged.resourceVersion === resourceVersion
+}
+
+/**
  * Puts events into the log: those of one object one after the other, those of different objects side by side. Each
  * publish says what it expects to be the object's last event, so that a state which is older than the one in the log
  * is refused there, whoever sends it.
  */
 export class Publisher {
-  /** The last sequence that was acknowledged. */
-  lastSequence = 0
+  /** The last sequence that was acknowledged, and the event that stands there; none when nothing was published yet. */
+  last: { readonly sequence: number; readonly id: string | undefined }
   readonly #options: PublisherOptions
   readonly #chains = new Map<string, Promise<void>>()
 
   constructor(options: PublisherOptions) {
     this.#options = options
-    this.lastSequence = options.incarnation.lastSequence
+    this.last = { sequence: options.incarnation.lastSequence, id: undefined }
+  }
+
+  get lastSequence(): number {
+    return this.last.sequence
   }
 
   /** Resolves when the event is in the log. It repeats for as long as that takes, unless the signal says otherwise. */
@@ -84,10 +99,7 @@ export class Publisher {
       const wait = this.#options.mayPublish()
       if (wait !== undefined) await wait
       const state = known.get(key)
-      if (event.verb !== "deleted" && state?.uid === event.object.metadata.uid) {
-        const version = event.object.metadata.resourceVersion
-        if (state.resourceVersion === version || isOlder(version, state.resourceVersion)) return
-      }
+      if (state !== undefined && isOutdated(event, state)) return
       try {
         const ack = await js.publish(eventSubject(event.kind, event.ref, event.verb), body, {
           msgID,
@@ -133,16 +145,13 @@ export class Publisher {
       this.#stored(event, key, known, last.sequence)
       return true
     }
-    known.set(key, { ...last, ref: event.ref })
-    return (
-      last.uid === event.object.metadata.uid &&
-      (last.deleted ||
-        (event.verb !== "deleted" && isOlder(event.object.metadata.resourceVersion, last.resourceVersion)))
-    )
+    const state = { ...last, ref: event.ref }
+    known.set(key, state)
+    return isOutdated(event, state)
   }
 
   #stored(event: KubeEvent, key: string, known: KnownStates, sequence: number): void {
-    this.lastSequence = Math.max(this.lastSequence, sequence)
+    if (sequence > this.last.sequence) this.last = { sequence, id: eventId(event.verb, event.object) }
     if (event.verb === "deleted") known.delete(key)
     else {
       const { uid, resourceVersion } = event.object.metadata

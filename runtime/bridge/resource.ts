@@ -3,9 +3,10 @@ import { type KindId, type Ref, refKey, resourceName } from "../Kind.ts"
 import type { ClusterAccess } from "../kube/access.ts"
 import type { RawObject } from "../kube/api.ts"
 import { objectToken } from "../nats/names.ts"
+import { InFlight } from "./inFlight.ts"
 import type { KnownStates } from "./known.ts"
 import { ClusterWentBack, Deposed, isOlder, LogLost, type Publisher } from "./publisher.ts"
-import { Gone, list, Refused, type SourceTimes, Unreachable, watch } from "./source.ts"
+import { Gone, list, newestVersion, Refused, type SourceTimes, Unreachable, watch } from "./source.ts"
 
 export interface ResourceOptions {
   readonly cluster: ClusterAccess
@@ -14,7 +15,7 @@ export interface ResourceOptions {
   readonly publisher: Publisher
   readonly times: SourceTimes
   readonly signal: AbortSignal
-  /** The resource version of the last list that was published: a lower one means that the cluster went back. */
+  /** The resource version of the last list that was published; a lower one means that the cluster went back. */
   readonly lastListed: string | undefined
   /** Everything up to this list is in the log. */
   readonly synced: (resourceVersion: string) => Promise<void>
@@ -31,45 +32,6 @@ export type ResourceNews =
   | { readonly _tag: "Trouble"; readonly resource: string; readonly message: string }
   | { readonly _tag: "Restarted"; readonly resource: string }
 
-/** Publishes in flight per resource: enough to keep the client busy, few enough to keep memory bounded. */
-const windowSize = 256
-
-/** A set of running publishes, of bounded size; its first failure is everybody's. */
-class InFlight {
-  #running = 0
-  #failure: { readonly cause: unknown } | undefined
-  #wake: (() => void) | undefined
-
-  async add(run: Promise<void>): Promise<void> {
-    this.#running++
-    run.then(
-      () => this.#settle(),
-      (cause) => {
-        this.#failure ??= { cause }
-        this.#settle()
-      }
-    )
-    while (this.#running >= windowSize && this.#failure === undefined) await this.#next()
-    if (this.#failure !== undefined) throw this.#failure.cause
-  }
-
-  async drained(): Promise<void> {
-    while (this.#running > 0) await this.#next()
-    if (this.#failure !== undefined) throw this.#failure.cause
-  }
-
-  #next(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve
-    })
-  }
-
-  #settle(): void {
-    this.#running--
-    this.#wake?.()
-  }
-}
-
 const refOfRaw = (object: RawObject): Ref => ({
   namespace: object.metadata.namespace ?? "",
   name: object.metadata.name
@@ -83,19 +45,24 @@ export const followResource = async (options: ResourceOptions): Promise<never> =
   const { signal, kind, say } = options
   const resource = resourceName(kind)
   let cursor: string | undefined
-  let lastListed = options.lastListed
+  let newest = options.lastListed
   let failures = 0
   for (;;) {
     signal.throwIfAborted()
     try {
       if (cursor === undefined) {
-        cursor = await compare(options, lastListed)
-        lastListed = cursor
+        cursor = await compare(options, newest)
         await options.synced(cursor)
+      } else {
+        // It may be another API server that answers now. A watch from a version that is yet to come says nothing.
+        requireNotBefore(kind, await newestVersion(options.cluster, kind, options.times, signal), cursor)
       }
+      newest = cursor
       await follow(options, cursor, (version) => {
+        // Only a watch that told us something was worth its opening.
+        if (version !== cursor) failures = 0
         cursor = version
-        failures = 0
+        newest = version
       })
       say({ _tag: "Restarted", resource })
       // A server that ends every watch at once is not asked again at once.
@@ -106,12 +73,21 @@ export const followResource = async (options: ResourceOptions): Promise<never> =
       if (isFatal(cause)) throw cause
       failures++
       // After a 410, and when the API server was away (it may be another one, on another etcd), only a list tells.
-      if (cause instanceof Gone || cause instanceof Unreachable || cause instanceof Refused)
-        cursor = undefined
+      // One that has too much to do is not asked for more.
+      if (cause instanceof Gone || cause instanceof Unreachable) cursor = undefined
+      if (cause instanceof Refused && cause.status !== tooManyRequests) cursor = undefined
       say({ _tag: "Trouble", resource, message: cause instanceof Error ? cause.message : String(cause) })
       await pause(failures, cause instanceof Refused ? cause.retryAfterMillis : undefined, signal)
     }
   }
+}
+
+const tooManyRequests = 429
+
+/** @throws ClusterWentBack when the API server is at an older version than one that we have seen. */
+const requireNotBefore = (kind: KindId, version: string, seen: string | undefined): void => {
+  if (seen === undefined || !isOlder(version, seen)) return
+  throw new ClusterWentBack(`${resourceName(kind)}: the API server is at ${version}, it was at ${seen}`)
 }
 
 const isFatal = (cause: unknown): boolean =>
@@ -125,19 +101,19 @@ const pause = async (failures: number, atLeast: number | undefined, signal: Abor
 }
 
 /** Lists, and publishes what differs from the log. Returns the list's resource version. */
-const compare = async (options: ResourceOptions, lastListed: string | undefined): Promise<string> => {
+const compare = async (options: ResourceOptions, newestSeen: string | undefined): Promise<string> => {
   const { kind, known, publisher, signal } = options
   const seen = new Set<string>()
   const inFlight = new InFlight()
   let version = ""
   let published = 0
+  let newest = newestSeen
+  for (const { resourceVersion } of known.values()) {
+    if (newest === undefined || isOlder(newest, resourceVersion)) newest = resourceVersion
+  }
   for await (const page of list(options.cluster, kind, options.times, signal)) {
     version = page.resourceVersion
-    if (lastListed !== undefined && isOlder(version, lastListed)) {
-      throw new ClusterWentBack(
-        `${resourceName(kind)}: the list is at ${version}, an earlier one was at ${lastListed}`
-      )
-    }
+    requireNotBefore(kind, version, newest)
     for (const object of page.items) {
       const ref = refOfRaw(object)
       const key = objectToken(kind, ref)

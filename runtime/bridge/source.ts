@@ -120,6 +120,17 @@ export async function* list(
   } while (token !== "")
 }
 
+/** The version that the API server is at now, by a list of one object: consistent, and cheap. */
+export const newestVersion = async (
+  cluster: ClusterAccess,
+  kind: KindId,
+  times: SourceTimes,
+  signal: AbortSignal
+): Promise<string> => {
+  for await (const page of list(cluster, kind, { ...times, pageSize: 1 }, signal)) return page.resourceVersion
+  throw new Error(`${kind.plural}: a list without a page`)
+}
+
 /** Watches a resource from a version on, until the API server ends it. */
 export async function* watch(
   cluster: ClusterAccess,

@@ -46,6 +46,8 @@ export class TestCluster {
   readonly #functions: ReadonlyArray<FunctionDefinition<any>>
   readonly #services: RunServices
   readonly #kinds: ReadonlyArray<Kind<any>>
+  /** `function object` → the generation that its triggers on specs have seen last. */
+  readonly #generations = new Map<string, unknown>()
   #queue: Array<{ readonly fn: FunctionDefinition<any>; readonly target: Target; attempt: number }> = []
   #unseen: Array<MemoryEvent> = []
   #paused = false
@@ -173,11 +175,15 @@ export class TestCluster {
     for (const fn of this.#functions) this.#trigger(fn, { kind, ref, verb, object })
   }
 
-  #trigger(fn: FunctionDefinition<any>, { kind, ref, verb }: MemoryEvent): void {
+  #trigger(fn: FunctionDefinition<any>, { kind, ref, verb, object }: MemoryEvent): void {
+    const { uid, generation } = object.metadata
+    const specKey = `${fn.name} ${resourceName(kind)} ${uid}`
+    const isNewSpec = verb !== "modified" || this.#generations.get(specKey) !== generation
+    this.#generations.set(specKey, generation)
     for (const trigger of fn.on) {
       const { source } = trigger
       if (source._tag !== "Events" || resourceName(source.kind) !== resourceName(kind)) continue
-      if (!source.verbs.includes(verb)) continue
+      if (!source.verbs.includes(verb) || (source.specOnly && !isNewSpec)) continue
       const gives = trigger.gives === "key" ? "key" : "object"
       if (trigger.map === undefined) this.#wake(fn, { _tag: "Object", kind: source.kind, ref, gives })
       else {

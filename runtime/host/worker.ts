@@ -64,7 +64,8 @@ export const parkedSubject = (
 /** Runs one function: receives its events, keeps them until what they woke is done, and acknowledges them then. */
 export class Worker {
   readonly #options: WorkerOptions
-  readonly #work: Work<Target>
+  /** One for each life of the log: what was not done in the one before is woken again by the next. */
+  #work: Work<Target>
   /** Sequence in the log → event that is not acknowledged yet */
   readonly #held = new Map<number, Held>()
   /** Object → the generation whose spec was handled last, for triggers that look at the spec only */
@@ -73,9 +74,14 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options
-    this.#work = new Work<Target>({
-      concurrency: options.concurrency,
-      debounceMillis: options.fn.debounceMillis,
+    this.#work = this.#newWork()
+  }
+
+  #newWork(): Work<Target> {
+    const { concurrency, fn } = this.#options
+    return new Work<Target>({
+      concurrency,
+      debounceMillis: fn.debounceMillis,
       run: (_key, target, causes, attempt) => this.#run(target, causes as ReadonlyArray<Held>, attempt)
     })
   }
@@ -96,6 +102,7 @@ export class Worker {
   async live(hydrated: Hydrated): Promise<void> {
     const { fn, js, jsm, say } = this.#options
     const signal = hydrated.lost
+    this.#work = this.#newWork()
     const progress = setInterval(() => this.#sayProgress(), ackWaitMillis / 3)
     try {
       while (!signal.aborted) {

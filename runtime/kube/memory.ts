@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import * as Effect from "effect/Effect"
 import { type KindId, type Ref, refKey, resourceName } from "../Kind.ts"
-import { AlreadyExists, Conflict, type KubeFailure, NotFound } from "../KubeFailure.ts"
+import { AlreadyExists, Conflict, Invalid, type KubeFailure, NotFound } from "../KubeFailure.ts"
 import type { Verb } from "../Trigger.ts"
 import type { KubeApi, RawObject } from "./api.ts"
 
@@ -29,17 +29,33 @@ const merged = (target: unknown, patch: unknown): unknown => {
   return result
 }
 
+/** What a field manager has applied to the status of one object. */
+interface Applied {
+  /** The fields of `status`, but for `conditions`. */
+  readonly fields: ReadonlyArray<string>
+  /** The types of the conditions. */
+  readonly conditions: ReadonlyArray<string>
+}
+
+const nothing: Applied = { fields: [], conditions: [] }
+
 /**
  * The verbs of the API server, in memory, for tests of functions: names, uids, resource versions, generations,
- * preconditions, merge patch, and server-side apply of conditions. It validates nothing and defaults nothing: what
+ * preconditions, merge patch, and server-side apply of `status`. It validates nothing and defaults nothing: what
  * depends on that is tested on a real one. The contract suite holds it to a real one.
  */
 export class MemoryApi implements KubeApi {
   readonly #objects = new Map<string, RawObject>()
   readonly #listeners = new Set<(event: MemoryEvent) => void>()
-  /** Field managers of applied conditions: `object manager` → types of the conditions that it owns. */
-  readonly #applied = new Map<string, ReadonlyArray<string>>()
+  /** Uid of an object → field manager → what it has applied. */
+  readonly #applied = new Map<string, Map<string, Applied>>()
+  readonly #now: () => number
   #version = 0
+
+  /** `now` dates what is created, in milliseconds since the epoch. */
+  constructor(now: () => number = Date.now) {
+    this.#now = now
+  }
 
   /** Calls back at every change, in its turn. */
   watch(listener: (event: MemoryEvent) => void): () => void {
@@ -64,12 +80,16 @@ export class MemoryApi implements KubeApi {
     _options?: unknown
   ): Effect.Effect<RawObject, KubeFailure> {
     return this.#async(() => {
-      const { metadata, status: _, ...rest } = body as Json & { metadata: Json & { name: string } }
+      const { metadata: given, status: _, ...rest } = body as Json & { metadata: Json & { name: string } }
+      const { uid: _uid, resourceVersion, generation: _generation, ...metadata } = given
       const ref = { namespace: kind.namespaced ? namespace : "", name: metadata.name }
-      const key = this.#key(kind, ref)
-      if (this.#objects.has(key)) {
+      const operation = `create ${kind.kind} ${ref.name}`
+      if (resourceVersion !== undefined) {
+        throw new Invalid({ operation, detail: "resourceVersion should not be set on objects to be created" })
+      }
+      if (this.#objects.has(this.#key(kind, ref))) {
         throw new AlreadyExists({
-          operation: `create ${kind.kind} ${ref.name}`,
+          operation,
           detail: `${resourceName(kind)} "${ref.name}" already exists`
         })
       }
@@ -79,7 +99,7 @@ export class MemoryApi implements KubeApi {
           ...metadata,
           ...(ref.namespace === "" ? {} : { namespace: ref.namespace }),
           uid: randomUUID(),
-          creationTimestamp: new Date().toISOString().replace(/\.\d+Z$/, "Z"),
+          creationTimestamp: new Date(this.#now()).toISOString().replace(/\.\d+Z$/, "Z"),
           ...(kind.group === "" ? {} : { generation: 1 })
         }
       })
@@ -110,19 +130,25 @@ export class MemoryApi implements KubeApi {
       const before = this.#demand("apply", kind, ref)
       this.#check("apply", kind, ref, before, (body as Json)["metadata"] as Json | undefined)
       const status = (body as Json)["status"] as Json
-      const { conditions, ...fields } = status
-      const owner = `${this.#key(kind, ref)} ${options.manager}`
-      const old = (isRecord(before["status"]) ? before["status"] : {}) as Json
-      const mine = (conditions ?? []) as ReadonlyArray<{ readonly type: string }>
-      const dropped = this.#applied.get(owner) ?? []
-      const kept = ((old["conditions"] ?? []) as ReadonlyArray<{ readonly type: string }>).filter(
-        ({ type }) => !mine.some((one) => one.type === type) && !dropped.includes(type)
-      )
-      this.#applied.set(
-        owner,
-        mine.map(({ type }) => type)
-      )
-      const after = { ...before, status: { ...old, ...fields, conditions: [...kept, ...mine] } }
+      const { conditions = [], ...fields } = status
+      const mine = conditions as ReadonlyArray<{ readonly type: string }>
+      const managers = this.#applied.get(before.metadata.uid) ?? new Map<string, Applied>()
+      const had = managers.get(options.manager) ?? nothing
+      const has = { fields: Object.keys(fields), conditions: mine.map(({ type }) => type) }
+      this.#applied.set(before.metadata.uid, managers.set(options.manager, has))
+      // What a manager leaves out that it had applied before is removed, unless another one applies it too.
+      const owned = [...managers.values()]
+      const old: Json = isRecord(before["status"]) ? { ...before["status"] } : {}
+      for (const field of had.fields) if (!owned.some((one) => one.fields.includes(field))) delete old[field]
+      const present = (old["conditions"] ?? []) as ReadonlyArray<{ readonly type: string }>
+      const left = present.flatMap((one) => {
+        if (has.conditions.includes(one.type)) return mine.filter(({ type }) => type === one.type)
+        const dropped = had.conditions.includes(one.type)
+        return dropped && !owned.some(({ conditions }) => conditions.includes(one.type)) ? [] : [one]
+      })
+      const added = mine.filter(({ type }) => !present.some((one) => one.type === type))
+      const all = [...left, ...added]
+      const after = { ...before, status: { ...old, ...fields, ...(all.length === 0 ? {} : { conditions: all }) } }
       return this.#update(kind, ref, before, after, options.subresource ?? "")
     })
   }

@@ -19,7 +19,7 @@ const sourceCreatedKey = "extip.ipcontroller.ext/source-created"
 
 type Config = Partial<StreamConfig> & { readonly name: string }
 
-const log: Config = {
+const log = (windowSeconds: number): Config => ({
   name: "KUBE",
   subjects: ["kube.>"],
   storage: StorageType.File,
@@ -27,10 +27,10 @@ const log: Config = {
   discard: DiscardPolicy.Old,
   max_age: nanos(logMaxAgeSeconds * 1000),
   max_bytes: 2 * 1024 ** 3,
-  duplicate_window: nanos(dedupeWindowSeconds * 1000),
+  duplicate_window: nanos(windowSeconds * 1000),
   allow_direct: true,
   allow_msg_ttl: true
-}
+})
 
 /** The world view: fed by the server from `KUBE`, nobody writes to it. `nats kv get/ls/watch kube` works. */
 const world = (source: string): Config => ({
@@ -144,16 +144,51 @@ const sourcedUpTo = async (jsm: JetStreamManager): Promise<number> => {
 /** The sequence that a sourced message had in its origin: `Nats-Stream-Source: KUBE 42 > …`, or `KUBE:hash 42 …`. */
 export const originSequence = (header: string): number => Number(header.split(" ")[1] ?? 0)
 
+/** The end of the log as a process last knew it. */
+export interface LogEnd {
+  readonly created: string
+  readonly sequence: number
+  /** `Nats-Msg-Id` of the message there, where it is one of ours. */
+  readonly id: string | undefined
+}
+
+/** What has become of a log that we knew; `undefined` when it is the same one, and has not gone back in time. */
+export const lossOf = async (jsm: JetStreamManager, known: LogEnd): Promise<string | undefined> => {
+  const now = await readIncarnation(jsm)
+  if (now === undefined) return "the stream KUBE is gone"
+  if (now.created !== known.created) return "the stream KUBE is another one"
+  if (now.lastSequence < known.sequence) return "the stream KUBE went back in time"
+  if (known.id === undefined) return undefined
+  // Others publish to the log as well: a restored copy may have grown past the end that we knew.
+  const last = await jsm.direct.getMessage("KUBE", { seq: known.sequence })
+  return last === null || last.seq !== known.sequence || last.header.get("Nats-Msg-Id") === known.id
+    ? undefined
+    : "the stream KUBE went back in time and has grown since"
+}
+
+/** Whether the bucket `kube` is there. */
+export const hasWorld = (jsm: JetStreamManager): Promise<boolean> =>
+  jsm.streams.info("KV_kube").then(
+    () => true,
+    (cause) => {
+      if (isCode(cause, streamNotFound)) return false
+      throw cause
+    }
+  )
+
 /**
  * Makes the event log and the bucket that follows it, and a new pair when the bucket is ahead of the log or belongs
- * to another one: then the log went back in time. Called by the bridge alone, before it publishes.
- *
- * @param atLeast the last sequence that this process had acknowledged; a log that ends before it went back
+ * to another one, or when the log is not what this process knew: then it went back in time. Called by the bridge
+ * alone, before it publishes.
  */
-export const ensureLog = async (jsm: JetStreamManager, atLeast: number): Promise<Incarnation> => {
+export const ensureLog = async (
+  jsm: JetStreamManager,
+  known: LogEnd | undefined,
+  windowSeconds: number
+): Promise<Incarnation> => {
   let found = await readIncarnation(jsm)
   if (found !== undefined) {
-    await ensure(jsm, log)
+    await ensure(jsm, log(windowSeconds))
     const bucketSource = await jsm.streams.info("KV_kube").then(
       (info) => info.config.metadata?.[sourceCreatedKey],
       (cause) => {
@@ -164,22 +199,22 @@ export const ensureLog = async (jsm: JetStreamManager, atLeast: number): Promise
     if (bucketSource !== undefined && bucketSource !== found.created) {
       await dropStream(jsm, "KV_kube")
     } else if (
-      found.lastSequence < atLeast ||
+      (found.created === known?.created && (await lossOf(jsm, known)) !== undefined) ||
       (bucketSource !== undefined && (await sourcedUpTo(jsm)) > found.lastSequence)
     ) {
       found = undefined
     }
   }
-  if (found === undefined) return await recreateLog(jsm)
+  if (found === undefined) return await recreateLog(jsm, windowSeconds)
   await ensure(jsm, world(found.created))
   return found
 }
 
 /** Starts a new life of the log: everything is published again, and every reader hydrates again. */
-export const recreateLog = async (jsm: JetStreamManager): Promise<Incarnation> => {
+export const recreateLog = async (jsm: JetStreamManager, windowSeconds: number): Promise<Incarnation> => {
   await dropStream(jsm, "KV_kube")
   await dropStream(jsm, "KUBE")
-  await ensure(jsm, log)
+  await ensure(jsm, log(windowSeconds))
   const made = await readIncarnation(jsm)
   if (made === undefined) throw new Error("the stream KUBE vanished right after it was made")
   await ensure(jsm, world(made.created))

@@ -61,7 +61,7 @@ export const poolRules = {
       fieldPath: ".ranges"
     },
     {
-      rule: "!has(self.ranges) || !isCIDR(self.cidr) || self.ranges.all(range, range.all(address, !isIP(address) || cidr(self.cidr).containsIP(address)))",
+      rule: "!has(self.ranges) || !isCIDR(self.cidr) || self.ranges.all(range, range.all(address, !isIP(address) || ip(address).family() != cidr(self.cidr).ip().family() || cidr(self.cidr).containsIP(address)))",
       messageExpression:
         "'an address is outside of ' + self.cidr + '; both ends of a range must lie in the cidr'",
       fieldPath: ".ranges"

@@ -33,7 +33,7 @@ export const Condition = Schema.Struct({
 export type Condition = typeof Condition.Type
 
 export const Conditions = (description: string) =>
-  Schema.Array(Condition).annotate({
+  Schema.Array(Condition.annotate({ description: "One thing that holds, or does not." })).annotate({
     description,
     maxItems: 16,
     "x-kubernetes-list-type": "map",

@@ -84,8 +84,7 @@ const ClaimStatus = Schema.Struct({
 const schema = Schema.Struct({
   metadata: Metadata,
   spec: ClaimSpec.annotate({
-    description: "Which address is held, for whom, and where.",
-    ...claimRules.spec
+    description: "Which address is held, for whom, and where."
   }),
   status: Schema.optionalKey(
     ClaimStatus.annotate({ description: "What extip observed. Written by extip only." })

@@ -1,0 +1,84 @@
+import { describe, expect, it } from "@effect/vitest"
+import { all, World } from "../../test/support/world.ts"
+import type { ServiceParts } from "../domain/objects.fixture.ts"
+
+const port = (number: number, protocol = "TCP", more: object = {}): NonNullable<ServiceParts["spec"]> => ({
+  ports: [{ port: number, protocol }],
+  ...more
+})
+const local = (app: string) => ({ externalTrafficPolicy: "Local", selector: { app } })
+const key = { "external-ip-share": "k" }
+
+const worldWith = async (spec: NonNullable<ServiceParts["spec"]>) => {
+  const world = new World(all)
+  await world.pool("lan", { cidr: "10.0.0.0/29" })
+  await world.asking("one", "auto", { annotations: key, spec })
+  await world.settle()
+  return world
+}
+
+describe("a sharing key", () => {
+  it.each<[string, string, string, NonNullable<ServiceParts["spec"]>]>([
+    ["on another port", "default/two", "auto", port(81)],
+    ["on the same port of another protocol", "default/two", "auto", port(80, "UDP")],
+    ["for a list", "default/two", "10.0.0.1", port(81)]
+  ])("lets two Services of one namespace share an address, %s", async (_, name, what, spec) => {
+    const world = await worldWith(port(80))
+    await world.asking(name, what, { annotations: key, spec })
+    await world.settle()
+    expect(world.externalIPs(name)).toEqual(["10.0.0.1"])
+    expect(world.held).toEqual({ "10.0.0.1": ["default/one", name] })
+  })
+
+  it.each<[string, string, object, NonNullable<ServiceParts["spec"]>]>([
+    ["the port is the same", "default/two", key, port(80)],
+    ["the key is another one", "default/two", { "external-ip-share": "other" }, port(81)],
+    ["there is no key", "default/two", {}, port(81)],
+    ["the namespace is another one", "shop/two", key, port(81)]
+  ])("does not where %s", async (_, name, annotations, spec) => {
+    const world = await worldWith(port(80))
+    await world.asking(name, "auto", { annotations: { ...annotations }, spec })
+    await world.settle()
+    expect(world.externalIPs(name)).toEqual(["10.0.0.2"])
+    expect(world.held["10.0.0.1"]).toEqual(["default/one"])
+  })
+
+  it("lets Services of local traffic share only if they select the same pods", async () => {
+    const world = await worldWith(port(80, "TCP", local("a")))
+    await world.asking("two", "auto", { annotations: key, spec: port(81, "TCP", local("b")) })
+    await world.asking("three", "auto", { annotations: key, spec: port(82, "TCP", local("a")) })
+    await world.settle()
+    expect(world.externalIPs("two")).toEqual(["10.0.0.2"])
+    expect(world.externalIPs("three")).toEqual(["10.0.0.1"])
+  })
+
+  it("says who has the port that a Service wants on a certain address", async () => {
+    const world = await worldWith(port(80))
+    await world.asking("two", "10.0.0.1", { annotations: key, spec: port(80) })
+    await world.settle()
+    expect(world.events("services/default/two")).toEqual([
+      "AllocationFailed: 10.0.0.1 is shared by Service default/one, which has port 80/TCP too"
+    ])
+  })
+
+  it("keeps the address for the last Service, and frees it with that", async () => {
+    const world = await worldWith(port(80))
+    await world.asking("two", "auto", { annotations: key, spec: port(81) })
+    await world.settle()
+    await world.deleteService("one")
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/two"] })
+    await world.annotate("two", { "external-ip": null })
+    await world.settle()
+    expect(world.held).toEqual({})
+  })
+
+  it("enters new ports into the claim, so that the old ones are free for others", async () => {
+    const world = await worldWith(port(80))
+    await world.edit("one", { spec: { ports: [{ port: 443, protocol: "TCP" }] } })
+    await world.settle()
+    await world.asking("two", "auto", { annotations: key, spec: port(80) })
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/one", "default/two"] })
+  })
+})

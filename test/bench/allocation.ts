@@ -1,0 +1,146 @@
+import * as Effect from "effect/Effect"
+import { IpClaim, Service } from "../../functions/domain/kinds.ts"
+import { type Figure, median, percentile, round } from "./figures.ts"
+import {
+  addressesOf,
+  ask,
+  bareAllocation,
+  createNamespace,
+  createService,
+  inParallel,
+  listAll,
+  type Rig,
+  remove,
+  startOurs
+} from "./rig.ts"
+import { Watcher } from "./watcher.ts"
+
+const concurrency = 32
+
+const createMany = async (rig: Rig, namespace: string, count: number, annotations = {}): Promise<void> => {
+  await createNamespace(rig, namespace)
+  await inParallel(count, concurrency, (index) => createService(rig, namespace, `s${index}`, annotations))
+}
+
+/** Services per second of a bare client that makes the same four writes, while nothing of ours runs. */
+export const bareRate = async (rig: Rig, count: number): Promise<number> => {
+  await createMany(rig, "bare", count)
+  const address = (index: number) => `198.18.${index >> 8}.${index & 255}`
+  const start = performance.now()
+  await inParallel(count, concurrency, (index) => bareAllocation(rig, "bare", `s${index}`, address(index)))
+  const rate = (count * 1000) / (performance.now() - start)
+  await inParallel(count, concurrency, async (index) => {
+    await remove(rig, Service, "bare", `s${index}`)
+    await remove(rig, IpClaim, "", address(index).replaceAll(".", "-"))
+  })
+  return rate
+}
+
+/** From the patch that asks to the watch event that shows the address, one Service after the other. */
+export const latency = async (
+  rig: Rig,
+  watcher: Watcher,
+  prefix: string,
+  runs: number,
+  samples: number
+): Promise<ReadonlyArray<ReadonlyArray<number>>> => {
+  const results: Array<ReadonlyArray<number>> = []
+  for (let index = 0; index < runs; index++) {
+    const namespace = `${prefix}-${index}`
+    await createMany(rig, namespace, samples)
+    const millis: Array<number> = []
+    for (let sample = 0; sample < samples; sample++) {
+      const name = `s${sample}`
+      const start = performance.now()
+      await ask(rig, namespace, name)
+      const key = `${namespace}/${name}`
+      await watcher.until(`an address for ${key}`, () => watcher.published.has(key), 20)
+      millis.push(watcher.published.get(key)! - start)
+    }
+    results.push(millis)
+  }
+  return results
+}
+
+export const latencyFigure = (
+  what: string,
+  runs: ReadonlyArray<ReadonlyArray<number>>,
+  base?: ReadonlyArray<ReadonlyArray<number>>
+): Figure => {
+  const p50 = median(runs.map((run) => percentile(run, 0.5)))
+  const p99 = median(runs.map((run) => percentile(run, 0.99)))
+  const ratio = base === undefined ? 1 : p50 / median(base.map((run) => percentile(run, 0.5)))
+  return {
+    what,
+    measured: `P50 ${round(p50)} ms, P99 ${round(p99)} ms${base === undefined ? "" : `, P50 ${round(ratio, 2)}×`}`,
+    atLeast: `P50 < 20 ms, P99 < 60 ms${base === undefined ? "" : ", P50 ≤ 1.2×"}`,
+    holds: p50 < 20 && p99 < 60 && ratio <= 1.2,
+    values: { p50, p99, ratio }
+  }
+}
+
+/** All ask at once; Services per second from the first patch to the last address. */
+export const fill = async (rig: Rig, watcher: Watcher, namespace: string, count: number): Promise<number> => {
+  await createMany(rig, namespace, count)
+  const start = performance.now()
+  const asked = inParallel(count, concurrency, (index) => ask(rig, namespace, `s${index}`))
+  await watcher.until(`${count} addresses in ${namespace}`, () => watcher.count(namespace) === count, 600)
+  await asked
+  const last = Math.max(
+    ...[...watcher.published].filter(([key]) => key.startsWith(`${namespace}/`)).map(([, at]) => at)
+  )
+  return (count * 1000) / (last - start)
+}
+
+export const fillFigure = (what: string, rate: number, bare: number): Figure => ({
+  what,
+  measured: `${Math.round(rate)}/s, bare client ${Math.round(bare)}/s (${round(bare / rate, 2)}×)`,
+  atLeast: "within 2× of the bare client, ≥ 180/s",
+  holds: rate >= 180 && bare / rate <= 2,
+  values: { rate, bare }
+})
+
+/** Services that ask while nothing of ours runs; then it starts. */
+export const waitingAtStart = (rig: Rig, namespace: string, count: number) =>
+  Effect.gen(function* () {
+    yield* Effect.promise(() => createMany(rig, namespace, count, { "external-ip": "auto" }))
+    const watcher = yield* Effect.promise(() => Watcher.start(rig))
+    const start = performance.now()
+    yield* Effect.all([startOurs(rig, "bridge"), startOurs(rig, "functions")], { concurrency: 2 })
+    yield* Effect.promise(() =>
+      watcher.until(`${count} addresses in ${namespace}`, () => watcher.count(namespace) === count, 600)
+    )
+    const times = [...watcher.published]
+      .filter(([key]) => key.startsWith(`${namespace}/`))
+      .map(([, at]) => at)
+    watcher.stop()
+    const first = Math.min(...times)
+    const last = Math.max(...times)
+    return { rate: (count * 1000) / (last - first), untilFirst: first - start, untilLast: last - start }
+  }).pipe(Effect.scoped)
+
+/** A full pool with Services that wait; some addresses are freed, and as many Services served. */
+export const freed = async (
+  rig: Rig,
+  watcher: Watcher,
+  namespace: string,
+  count: number
+): Promise<number> => {
+  const holders = (await listAll(rig, Service, namespace)).filter((object) => addressesOf(object).length > 0)
+  const before = watcher.count(namespace)
+  const victims = holders.slice(0, count)
+  const seen = new Set(watcher.published.keys())
+  const start = performance.now()
+  const gone = inParallel(victims.length, concurrency, (index) =>
+    remove(rig, Service, namespace, victims[index]!.metadata.name)
+  )
+  const served = () =>
+    [...watcher.published.keys()].filter((key) => key.startsWith(`${namespace}/`) && !seen.has(key))
+  await watcher.until(`${count} waiting Services to be served`, () => served().length === count, 120)
+  await gone
+  const last = Math.max(...served().map((key) => watcher.published.get(key)!))
+  void before
+  return (last - start) / 1000
+}
+
+export { createMany }

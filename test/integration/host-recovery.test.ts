@@ -1,0 +1,127 @@
+import { rmSync } from "node:fs"
+import { afterAll, beforeAll, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { defineFunction, every, Kube, patch, read, refOf } from "../../runtime/index.ts"
+import { ConfigMap, ConfigMaps, isIn } from "../support/configMaps.ts"
+import { withParts } from "../support/parts.ts"
+import { Stack } from "../support/stack.ts"
+import { until } from "../support/until.ts"
+
+/** Copies `from` to `to`, and is done when they are equal: what it has missed can be seen. */
+const copier = (name: string, runs: Array<string> = []) =>
+  defineFunction({
+    name,
+    on: [ConfigMap.changed],
+    when: isIn("host-recovery"),
+    needs: [read(ConfigMap), patch(ConfigMap)],
+    handle: Effect.fnUntraced(function* (map: ConfigMap) {
+      const kube = yield* Kube
+      runs.push(map.metadata.name)
+      const from = map.data?.["from"] ?? ""
+      if (map.data?.[name] === from) return
+      const { uid, resourceVersion } = map.metadata
+      yield* kube.patch(ConfigMap, refOf(map), { uid, resourceVersion }, { data: { [name]: from } })
+    })
+  })
+
+withParts("a function host in trouble", (shared) => {
+  let stack: Stack
+  let maps: ConfigMaps
+  let bridge: any
+  let host: any
+
+  const copied = (name: string, from: string) =>
+    until(
+      `every ConfigMap to be copied by ${name} as ${from}`,
+      async () => (await maps.list()).every((map) => (map["data"] as any)?.[name] === from),
+      { last: async () => [(await maps.list()).slice(-1).map((map) => map["data"]), host?.news.slice(-6), bridge.news.slice(-6)] }
+    )
+  const setAll = async (from: string) => {
+    for (const { metadata } of await maps.list()) await maps.set(metadata.name, { from })
+  }
+
+  beforeAll(async () => {
+    stack = await Stack.open(shared)
+    maps = new ConfigMaps(stack.cluster, await stack.cluster.namespace("host-recovery"))
+    for (const { metadata } of await maps.list()) await maps.delete(metadata.name)
+    await Promise.all(Array.from({ length: 10 }, (_, i) => maps.create(`map-${i}`, { from: "a" })))
+    bridge = await stack.bridge([ConfigMap])
+  })
+  afterAll(() => stack?.close())
+
+  it("wakes a function that is deployed late for everything that is there, once", async () => {
+    const runs: Array<string> = []
+    host = await stack.host([copier("late", runs)])
+    await copied("late", "a")
+    await host.stop()
+    const before = runs.length
+    const again = await stack.host([copier("late", runs)])
+    await maps.create("map-new", { from: "a" })
+    await copied("late", "a")
+    await again.stop()
+    // The new one, and the event of our own write; none of the ten others.
+    expect(new Set(runs.slice(before))).toEqual(new Set(["map-new"]))
+  })
+
+  it("makes a consumer again that was deleted by hand, and misses nothing", async () => {
+    await setAll("a")
+    host = await stack.host([copier("again")])
+    await copied("again", "a")
+    await stack.client.jsm.consumers.delete("KUBE", "again")
+    await setAll("b")
+    await copied("again", "b")
+    await host.stop()
+  })
+
+  it("goes on when NATS is killed and started again, with what happened meanwhile", async () => {
+    await setAll("b")
+    host = await stack.host([copier("nats")])
+    await copied("nats", "b")
+    await Effect.runPromise(stack.nats.process.kill("SIGKILL"))
+    await setAll("c")
+    await Effect.runPromise(stack.nats.process.start)
+    await copied("nats", "c")
+    await host.stop()
+  })
+
+  it("goes on when JetStream was wiped under it, and writes nothing to what is as it should be", async () => {
+    await setAll("c")
+    host = await stack.host([copier("wiped")])
+    await copied("wiped", "c")
+    const versions = (await maps.list()).map(({ metadata }) => metadata.resourceVersion)
+    await Effect.runPromise(stack.nats.process.kill("SIGKILL"))
+    rmSync(stack.nats.storeDir, { recursive: true })
+    await Effect.runPromise(stack.nats.process.start)
+    await until("the host to be ready on the new log", () => host.news.filter(({ _tag }) => _tag === "Hydrated").length > 1)
+    await maps.create("map-after", { from: "c" })
+    await copied("wiped", "c")
+    expect((await maps.list()).map(({ metadata }) => metadata.resourceVersion)).toEqual(
+      expect.arrayContaining(versions)
+    )
+    await setAll("d")
+    await copied("wiped", "d")
+    await host.stop()
+  })
+
+  it("runs a timer once per interval, however many hosts there are", async () => {
+    const ticks: Array<{ readonly at: number; readonly host: number }> = []
+    const timer = (host: number) =>
+      defineFunction({
+        name: "note-on-tick",
+        on: [every("1 second")],
+        needs: [read(ConfigMap)],
+        handle: ({ at }) => Effect.sync(() => void ticks.push({ at, host }))
+      })
+    const hosts = [await stack.host([timer(0)])]
+    await new Promise((resolve) => setTimeout(resolve, 400))
+    hosts.push(await stack.host([timer(1)]))
+    await until("four ticks", () => ticks.length >= 4)
+    await hosts[0]!.stop()
+    const before = ticks.length
+    await until("two ticks of the other host", () => ticks.length >= before + 2)
+    await hosts[1]!.stop()
+    const times = ticks.map(({ at }) => at)
+    expect(times).toEqual(times.map((_, i) => times[0]! + i * 1_000))
+    expect(new Set(ticks.slice(before).map(({ host }) => host))).toEqual(new Set([1]))
+  })
+})

@@ -1,0 +1,113 @@
+import { spawn } from "node:child_process"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { KindId, Ref } from "../../runtime/Kind.ts"
+import { openCluster } from "../../runtime/kube/access.ts"
+import { collectionPath, type KubeApi, type RawObject } from "../../runtime/kube/api.ts"
+import { call, httpApi } from "../../runtime/kube/http.ts"
+import type { Shared } from "./parts.ts"
+
+export const repository = fileURLToPath(new URL("../..", import.meta.url))
+
+/** An object as it comes from the API server; a test knows what it is looking at. */
+export type Seen = RawObject & { readonly spec?: any; readonly status?: any; readonly metadata: any }
+
+interface NewObject {
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly [field: string]: unknown }
+  readonly [field: string]: unknown
+}
+
+const text = async (stream: NodeJS.ReadableStream): Promise<string> => {
+  let all = ""
+  for await (const chunk of stream) all += String(chunk)
+  return all
+}
+
+/** The API server as a user has it: kubectl, and single requests where kubectl would take too long. */
+export class Cluster {
+  readonly api: KubeApi
+  readonly kubeconfig: string
+  readonly #kubectl: string
+  readonly #access: Effect.Success<ReturnType<typeof openCluster>>
+
+  constructor(shared: Pick<Shared, "kubeconfig" | "kubectl">) {
+    this.kubeconfig = shared.kubeconfig
+    this.#kubectl = shared.kubectl
+    this.#access = Effect.runSync(openCluster(shared.kubeconfig))
+    this.api = httpApi(this.#access)
+  }
+
+  get access() {
+    return this.#access
+  }
+
+  /** Runs kubectl; what it prints, or an error with what it said. */
+  async kubectl(args: string | ReadonlyArray<string>, input = ""): Promise<string> {
+    const list = typeof args === "string" ? args.split(" ") : args
+    const child = spawn(this.#kubectl, ["--kubeconfig", this.kubeconfig, ...list])
+    child.stdin.end(input)
+    const ended = new Promise<number | null>((resolve) => child.once("close", resolve))
+    const [out, error, code] = await Promise.all([text(child.stdout), text(child.stderr), ended])
+    if (code !== 0) throw new Error(`kubectl ${list.join(" ")}: ${error.trim()}`)
+    return out.trim()
+  }
+
+  async applyCrds(): Promise<void> {
+    const crds = join(repository, "infra/crds")
+    await this.kubectl(["apply", "-f", crds])
+    await this.kubectl(["wait", "--for=condition=Established", "--timeout=30s", "-f", crds])
+  }
+
+  /** A namespace of this name; it stays, since nobody here ends namespaces. */
+  async namespace(name: string): Promise<string> {
+    const body = { apiVersion: "v1", kind: "Namespace", metadata: { name } }
+    const kind = { group: "", version: "v1", kind: "Namespace", plural: "namespaces", namespaced: false }
+    const made = await Effect.runPromise(Effect.result(this.api.create(kind, "", body, { manager: "test" })))
+    if (Result.isFailure(made) && made.failure._tag !== "AlreadyExists") throw made.failure
+    return name
+  }
+
+  create(kind: KindId, object: NewObject): Promise<Seen> {
+    const apiVersion = kind.group === "" ? kind.version : `${kind.group}/${kind.version}`
+    const body = { apiVersion, kind: kind.kind, ...object }
+    return Effect.runPromise(
+      this.api.create(kind, object.metadata.namespace ?? "", body, { manager: "test" })
+    )
+  }
+
+  /** A JSON merge patch. */
+  patch(kind: KindId, ref: Ref, patch: object, subresource: "" | "status" = ""): Promise<Seen> {
+    return Effect.runPromise(this.api.mergePatch(kind, ref, patch, { manager: "test", subresource }))
+  }
+
+  delete(kind: KindId, ref: Ref): Promise<void> {
+    return Effect.runPromise(this.api.remove(kind, ref, {}))
+  }
+
+  /** The object as it is; `undefined` when there is none. */
+  get(kind: KindId, ref: Ref): Promise<Seen | undefined> {
+    return Effect.runPromise(
+      this.api.get(kind, ref).pipe(Effect.catchTag("NotFound", () => Effect.succeed(undefined)))
+    )
+  }
+
+  /** All objects of a kind, in one namespace or in all. */
+  async list(kind: KindId, namespace = "", query: Record<string, string> = {}): Promise<ReadonlyArray<Seen>> {
+    const path = collectionPath(kind, namespace)
+    const operation = `list ${kind.plural}`
+    const answer = await Effect.runPromise(call(this.#access, { method: "GET", path, query, operation }))
+    return (answer as { readonly items: ReadonlyArray<Seen> }).items
+  }
+
+  /** Kubernetes Events on an object. */
+  events(name: string, namespace: string): Promise<ReadonlyArray<Seen & Record<string, any>>> {
+    const kind = { group: "", version: "v1", kind: "Event", plural: "events", namespaced: true }
+    return this.list(kind, namespace, { fieldSelector: `involvedObject.name=${name}` })
+  }
+
+  close(): Promise<void> {
+    return this.#access.close()
+  }
+}

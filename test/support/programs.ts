@@ -1,0 +1,97 @@
+import { spawn } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import { freePorts } from "../../infra/local/files.ts"
+import { repository } from "./cluster.ts"
+import { until } from "./until.ts"
+
+const main = join(repository, "runtime/cli/main.ts")
+
+export interface Ran {
+  readonly code: number | null
+  readonly out: string
+  readonly error: string
+}
+
+/** Runs `extip …` to its end, as a user would at a shell. */
+export const extip = (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv = {}): Promise<Ran> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env } })
+    let [out, error] = ["", ""]
+    child.stdout.on("data", (data) => {
+      out += String(data)
+    })
+    child.stderr.on("data", (data) => {
+      error += String(data)
+    })
+    child.once("error", reject)
+    child.once("close", (code) => resolve({ code, out, error }))
+  })
+
+/** One of our processes, as an administrator runs it. */
+export interface Program {
+  readonly pid: number
+  readonly health: string
+  /** What it has printed. */
+  readonly log: () => string
+  readonly isReady: () => Promise<boolean>
+  readonly ready: () => Promise<void>
+  /** The page `/metrics`. */
+  readonly metrics: () => Promise<string>
+  /** Sends the signal; resolves with the exit code, or `null` when the signal ended it. */
+  readonly kill: (signal: NodeJS.Signals) => Promise<number | null>
+  readonly hasEnded: () => boolean
+}
+
+/** Starts `extip bridge …` or `extip functions …`. */
+export const startProgram = async (
+  args: ReadonlyArray<string>,
+  env: NodeJS.ProcessEnv = {}
+): Promise<Program> => {
+  const [port] = (await Effect.runPromise(freePorts(1))) as [number]
+  const health = `127.0.0.1:${port}`
+  const folder = mkdtempSync(join(tmpdir(), "extip-program-"))
+  const file = join(folder, "log")
+  // The file is written by a shell's redirection: a test that is busy need not read a pipe meanwhile.
+  const child = spawn(
+    "/bin/sh",
+    ["-c", `exec "$0" "$@" >"${file}" 2>&1`, process.execPath, main, ...args, "--http", health],
+    { env: { ...process.env, ...env }, stdio: "ignore" }
+  )
+  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve))
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null
+  const log = () => readFileSync(file, "utf8")
+  const isReady = () =>
+    fetch(`http://${health}/readyz`).then(
+      (answer) => answer.ok,
+      () => false
+    )
+  process.once("exit", () => {
+    child.kill("SIGKILL")
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return {
+    pid: child.pid!,
+    health,
+    log,
+    isReady,
+    ready: async () => {
+      await until(
+        `extip ${args[0]} to be ready`,
+        async () => {
+          if (hasEnded()) throw new Error(`extip ${args[0]} has ended: ${log()}`)
+          return await isReady()
+        },
+        { seconds: 30, last: () => log().split("\n").slice(-8).join("\n") }
+      )
+    },
+    metrics: async () => await (await fetch(`http://${health}/metrics`)).text(),
+    kill: async (signal) => {
+      if (!hasEnded()) child.kill(signal)
+      return await ended
+    },
+    hasEnded
+  }
+}

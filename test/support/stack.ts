@@ -1,0 +1,159 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { type OwnNatsServer, ownNatsServer } from "../../infra/local/index.ts"
+import { type BridgeNews, runBridge } from "../../runtime/bridge/bridge.ts"
+import type { FunctionDefinition } from "../../runtime/Function.ts"
+import { type HostNews, type HostOptions, type HostState, runHost } from "../../runtime/host/host.ts"
+import type { KindId } from "../../runtime/Kind.ts"
+import { Nats } from "../../runtime/nats/connection.ts"
+import { Cluster } from "./cluster.ts"
+import type { Shared } from "./parts.ts"
+import { type Program, startProgram } from "./programs.ts"
+import { until } from "./until.ts"
+
+/** Something of ours that runs inside the test's process. */
+export interface Running<News> {
+  /** What it has said so far. */
+  readonly news: Array<News>
+  /** As SIGTERM does: resolves when it has ended. */
+  readonly stop: () => Promise<void>
+}
+
+export interface RunningHost extends Running<HostNews> {
+  readonly state: HostState
+  readonly ready: () => Promise<void>
+}
+
+/** The shared control plane, a nats-server of the file's own, and what is started on them. */
+export class Stack {
+  readonly cluster: Cluster
+  readonly nats: OwnNatsServer
+  /** The test's own connection. */
+  readonly client: (typeof Nats)["Service"]
+  readonly #scope: Scope.Closeable
+  readonly #stops: Array<() => Promise<unknown>> = []
+
+  private constructor(
+    cluster: Cluster,
+    nats: OwnNatsServer,
+    client: (typeof Nats)["Service"],
+    scope: Scope.Closeable
+  ) {
+    this.cluster = cluster
+    this.nats = nats
+    this.client = client
+    this.#scope = scope
+  }
+
+  static async open(shared: Shared): Promise<Stack> {
+    const scope = Scope.makeUnsafe()
+    const nats = await Effect.runPromise(ownNatsServer().pipe(Scope.provide(scope)))
+    return new Stack(new Cluster(shared), nats, await connect(nats.url, "test", scope), scope)
+  }
+
+  /** A bridge inside this process. Resolves when everything is synced. */
+  async bridge(kinds: ReadonlyArray<KindId>): Promise<Running<BridgeNews>> {
+    const news: Array<BridgeNews> = []
+    const scope = Scope.makeUnsafe()
+    const nats = await connect(this.nats.url, "test-bridge", scope)
+    const run = (signal: AbortSignal) =>
+      runBridge(
+        {
+          cluster: this.cluster.access,
+          ...nats,
+          kinds,
+          leaseSeconds: 2,
+          say: (one) => news.push(one),
+          published: () => undefined
+        },
+        signal
+      )
+    const bridge = { news, stop: this.#running(run, scope) }
+    await until(
+      `the bridge to sync ${kinds.map(({ plural }) => plural).join(", ")}`,
+      () => news.filter(({ _tag }) => _tag === "Synced").length >= kinds.length,
+      { last: () => news.slice(-3) }
+    )
+    return bridge
+  }
+
+  /** A function host inside this process. Resolves when it is ready. */
+  async host(
+    functions: ReadonlyArray<FunctionDefinition<any>>,
+    options: Partial<HostOptions> & { readonly waitUntilReady?: boolean } = {}
+  ): Promise<RunningHost> {
+    const news: Array<HostNews> = []
+    const scope = Scope.makeUnsafe()
+    const nats = await connect(this.nats.url, "test-host", scope)
+    const context = Context.empty() as Context.Context<never>
+    let state: HostState | undefined
+    const run = (signal: AbortSignal) =>
+      runHost(
+        {
+          functions,
+          ...nats,
+          api: this.cluster.api,
+          context,
+          say: (one) => news.push(one),
+          ...options
+        },
+        signal,
+        (made) => {
+          state = made
+        }
+      )
+    const stop = this.#running(run, scope)
+    const ready = async () => {
+      await until("the function host to be ready", () => state?.isReady() ?? false, {
+        last: () => news.slice(-3)
+      })
+    }
+    if (options.waitUntilReady !== false) await ready()
+    return { news, stop, ready, state: state! }
+  }
+
+  /** `extip bridge` or `extip functions` as a process of its own, on this cluster and this NATS. */
+  async program(name: "bridge" | "functions", args: ReadonlyArray<string> = []): Promise<Program> {
+    const all = [name, "--kubeconfig", this.cluster.kubeconfig, "--nats", this.nats.url, ...args]
+    const program = await startProgram(all, { LOG_LEVEL: "Debug" })
+    this.#stops.push(() => program.kill("SIGKILL"))
+    return program
+  }
+
+  /** Ends what runs, in the order that it was started in the other way round, and NATS. */
+  async close(): Promise<void> {
+    for (const stop of this.#stops.splice(0).reverse()) await stop()
+    await Effect.runPromise(Scope.close(this.#scope, Exit.void))
+    await this.cluster.close()
+  }
+
+  #running(run: (signal: AbortSignal) => Promise<void>, scope: Scope.Closeable): () => Promise<void> {
+    const controller = new AbortController()
+    const running = run(controller.signal)
+    running.catch(() => undefined)
+    let ended: Promise<void> | undefined
+    const stop = () =>
+      (ended ??= (async () => {
+        controller.abort()
+        try {
+          await running
+        } finally {
+          await Effect.runPromise(Scope.close(scope, Exit.void))
+        }
+      })())
+    this.#stops.push(stop)
+    return stop
+  }
+}
+
+const connect = async (
+  url: string,
+  name: string,
+  scope: Scope.Closeable
+): Promise<(typeof Nats)["Service"]> => {
+  const context = await Effect.runPromise(Layer.buildWithScope(Nats.layer({ url, name }), scope))
+  return Context.get(context, Nats)
+}

@@ -2,11 +2,13 @@ import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
 import { setTimeout as delay } from "node:timers/promises"
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream"
+import type { NatsConnection } from "@nats-io/transport-node"
 import type { KindId } from "../Kind.ts"
 import { resourceName } from "../Kind.ts"
 import type { ClusterAccess } from "../kube/access.ts"
 import type { KubeEvent } from "../nats/events.ts"
 import { resourceToken } from "../nats/names.ts"
+import { StreamPublisher } from "../nats/publish.ts"
 import {
   dedupeWindowSeconds,
   ensureCommon,
@@ -26,6 +28,7 @@ import { readSynced, writeSynced } from "./synced.ts"
 
 export interface BridgeOptions {
   readonly cluster: ClusterAccess
+  readonly connection: NatsConnection
   readonly js: JetStreamClient
   readonly jsm: JetStreamManager
   readonly isConnected: () => boolean
@@ -50,6 +53,7 @@ export type BridgeNews =
 
 /** How often the log is looked at while nothing is published: a stream that was wiped says nothing by itself. */
 const checkMillis = 2_000
+const ackTimeoutMillis = 5_000
 
 /**
  * Runs until the signal says otherwise: waits to be the active bridge, makes the log, follows every resource; starts
@@ -59,6 +63,7 @@ export const runBridge = async (options: BridgeOptions, signal: AbortSignal): Pr
   const holder = `${hostname()}/${process.pid}/${randomUUID()}`
   const { js, jsm, leaseSeconds: seconds = 5, dedupeSeconds = dedupeWindowSeconds } = options
   const lease = new Lease({ js, jsm, holder, seconds, ensureBucket: () => ensureCommon(jsm) })
+  const stream = new StreamPublisher(options.connection, ackTimeoutMillis)
   let last: LogEnd | undefined
   let wentBack = false
   for (let attempt = 0; !signal.aborted; attempt++) {
@@ -72,7 +77,7 @@ export const runBridge = async (options: BridgeOptions, signal: AbortSignal): Pr
       wentBack = false
       options.say({ _tag: "Active", incarnation })
       attempt = 0
-      await activeUntilBroken(options, lease, incarnation, signal, (end) => {
+      await activeUntilBroken(options, stream, lease, incarnation, signal, (end) => {
         last = { created: incarnation.created, ...end }
       })
     } catch (cause) {
@@ -84,10 +89,12 @@ export const runBridge = async (options: BridgeOptions, signal: AbortSignal): Pr
     }
   }
   await lease.release()
+  stream.close()
 }
 
 const activeUntilBroken = async (
   options: BridgeOptions,
+  stream: StreamPublisher,
   lease: Lease,
   incarnation: Incarnation,
   signal: AbortSignal,
@@ -130,7 +137,7 @@ const activeUntilBroken = async (
     }
   }
   const publisher = new Publisher({
-    js: options.js,
+    stream,
     jsm: options.jsm,
     source: options.cluster.server,
     incarnation,

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises"
-import { JetStreamApiError, type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream"
+import { JetStreamApiError, type JetStreamManager } from "@nats-io/jetstream"
 import type { KindId, Ref } from "../Kind.ts"
 import { eventBody, eventHeaders, eventId, type KubeEvent } from "../nats/events.ts"
 import { eventSubject, objectSubjects, objectToken } from "../nats/names.ts"
+import type { StreamPublisher } from "../nats/publish.ts"
 import type { Incarnation } from "../nats/streams.ts"
 import { newSpan, traceparentOf } from "../trace/context.ts"
 import type { Known, KnownStates } from "./known.ts"
@@ -23,7 +24,7 @@ export class ClusterWentBack extends Error {
 }
 
 export interface PublisherOptions {
-  readonly js: JetStreamClient
+  readonly stream: Pick<StreamPublisher, "publish">
   readonly jsm: JetStreamManager
   /** CloudEvents source: the cluster. */
   readonly source: string
@@ -39,7 +40,6 @@ export interface PublisherOptions {
 
 const wrongLastSequence = 10071
 const wrongLastSequenceAnySubject = 10164
-const ackTimeoutMillis = 5_000
 
 /** Compares resource versions of one object. Since Kubernetes 1.35 they are documented as increasing integers. */
 export const isOlder = (a: string, b: string): boolean => Number(a) < Number(b)
@@ -90,9 +90,11 @@ export class Publisher {
   }
 
   async #send(event: KubeEvent, key: string, known: KnownStates): Promise<void> {
-    const { js, signal, source } = this.#options
+    const { stream, signal, source } = this.#options
     const msgID = eventId(event.verb, event.object)
     const headers = eventHeaders(event, source, new Date().toISOString(), traceparentOf(newSpan()))
+    headers.set("Nats-Msg-Id", msgID)
+    headers.set("Nats-Expected-Last-Subject-Sequence-Subject", objectSubjects(event.kind, event.ref))
     const body = eventBody(event.object)
     for (let attempt = 0; ; attempt++) {
       signal.throwIfAborted()
@@ -101,16 +103,9 @@ export class Publisher {
       const state = known.get(key)
       if (state !== undefined && isOutdated(event, state)) return
       try {
-        const ack = await js.publish(eventSubject(event.kind, event.ref, event.verb), body, {
-          msgID,
-          headers,
-          timeout: ackTimeoutMillis,
-          expect: {
-            lastSubjectSequence: state?.sequence ?? 0,
-            lastSubjectSequenceSubject: objectSubjects(event.kind, event.ref)
-          }
-        })
-        this.#stored(event, key, known, ack.seq)
+        headers.set("Nats-Expected-Last-Subject-Sequence", String(state?.sequence ?? 0))
+        const sequence = await stream.publish(eventSubject(event.kind, event.ref, event.verb), body, headers)
+        this.#stored(event, key, known, sequence)
         return
       } catch (cause) {
         signal.throwIfAborted()

@@ -47,6 +47,7 @@ export const followResource = async (options: ResourceOptions): Promise<never> =
   let cursor: string | undefined
   let newest = options.lastListed
   let failures = 0
+  let unreachable = 0
   for (;;) {
     signal.throwIfAborted()
     try {
@@ -58,6 +59,7 @@ export const followResource = async (options: ResourceOptions): Promise<never> =
         requireNotBefore(kind, await newestVersion(options.cluster, kind, options.times, signal), cursor)
       }
       newest = cursor
+      unreachable = 0
       await follow(options, cursor, (version) => {
         // Only a watch that told us something was worth its opening.
         if (version !== cursor) failures = 0
@@ -73,8 +75,9 @@ export const followResource = async (options: ResourceOptions): Promise<never> =
       if (isFatal(cause)) throw cause
       failures++
       // After a 410, and when the API server was away (it may be another one, on another etcd), only a list tells.
-      // One that has too much to do is not asked for more.
-      if (cause instanceof Gone || cause instanceof Unreachable) cursor = undefined
+      // A single lost request is no absence, and one that has too much to do is not asked for more.
+      if (cause instanceof Unreachable) unreachable++
+      if (cause instanceof Gone || unreachable > 1) cursor = undefined
       if (cause instanceof Refused && cause.status !== tooManyRequests) cursor = undefined
       say({ _tag: "Trouble", resource, message: cause instanceof Error ? cause.message : String(cause) })
       await pause(failures, cause instanceof Refused ? cause.retryAfterMillis : undefined, signal)

@@ -22,6 +22,8 @@ const maxHeld = 50_000
 export const pinGroup = "host"
 
 const wokenKey = "extip.ipcontroller.ext/woken"
+/** The life of the log that the consumer's first sequence is meant for. */
+const lifeKey = "extip.ipcontroller.ext/log-created"
 const consumerNotFound = 10014
 
 /** The subjects of the log that wake a function. */
@@ -58,15 +60,24 @@ const find = async (jsm: JetStreamManager, name: string): Promise<ConsumerInfo |
 /**
  * Makes the function's durable consumer, or takes the one that is there. A new one begins behind what the view holds;
  * what is in the view is then woken once. So is everything when events have aged out of the log unseen.
+ *
+ * @throws when the log is another one by now: the view's sequence says nothing about that.
  */
 export const ensureConsumer = async (
   jsm: JetStreamManager,
   fn: FunctionDefinition<any>,
-  viewSequence: number
+  view: { readonly created: string; readonly sequence: number }
 ): Promise<EnsuredConsumer> => {
   const subjects = subjectsOf(fn)
   const filter = { filter_subjects: [...subjects] }
-  const found = await find(jsm, fn.name)
+  const { created, state } = await jsm.streams.info("KUBE")
+  if (created !== view.created) throw new Error("the log is another one now")
+  let found = await find(jsm, fn.name)
+  if (found !== undefined && found.config.metadata?.[lifeKey] !== created) {
+    // Made for the log before this one, in the moment of its end: it would wait for a sequence far ahead.
+    await jsm.consumers.delete("KUBE", fn.name)
+    found = undefined
+  }
   if (found === undefined) {
     await jsm.consumers.add("KUBE", {
       durable_name: fn.name,
@@ -76,29 +87,29 @@ export const ensureConsumer = async (
       max_deliver: -1,
       max_ack_pending: maxHeld,
       deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: viewSequence + 1,
+      opt_start_seq: view.sequence + 1,
       // What an object looks like is in the view.
       headers_only: true,
       priority_groups: [pinGroup],
       priority_policy: "pinned_client",
       priority_timeout: nanos(pinMillis),
+      metadata: { [lifeKey]: created },
       ...filter
     } as never)
     return { wakeAll: true }
   }
   const filters = found.config.filter_subjects ?? [found.config.filter_subject ?? ""]
   if (filters.toSorted().join() !== subjects.toSorted().join()) {
-    await jsm.consumers.update("KUBE", fn.name, { ...filter, metadata: {} } as never)
+    await jsm.consumers.update("KUBE", fn.name, { ...filter, metadata: { [lifeKey]: created } } as never)
     return { wakeAll: true }
   }
-  const { state } = await jsm.streams.info("KUBE")
   const missed = found.num_pending > 0 && found.delivered.stream_seq + 1 < state.first_seq
   return { wakeAll: missed || found.config.metadata?.[wokenKey] !== "true" }
 }
 
 /** Everything in the view has been woken once: the next host need not. */
-export const markWoken = async (jsm: JetStreamManager, name: string): Promise<void> => {
-  await jsm.consumers.update("KUBE", name, { metadata: { [wokenKey]: "true" } } as never)
+export const markWoken = async (jsm: JetStreamManager, name: string, created: string): Promise<void> => {
+  await jsm.consumers.update("KUBE", name, { metadata: { [lifeKey]: created, [wokenKey]: "true" } } as never)
 }
 
 /** Begins to receive. One host at a time is given the function's events: the one that the server has pinned. */

@@ -107,12 +107,12 @@ export class Worker {
     try {
       while (!signal.aborted) {
         try {
-          const { wakeAll } = await ensureConsumer(jsm, fn, hydrated.sequence)
+          const { wakeAll } = await ensureConsumer(jsm, fn, hydrated)
           this.#messages = await consume(js, fn.name, (message) => void this.#receive(message, signal))
           const ended = this.#messages.closed()
           if (wakeAll) {
             this.#wakeAll(() => {
-              if (!signal.aborted) markWoken(jsm, fn.name).catch(() => undefined)
+              if (!signal.aborted) markWoken(jsm, fn.name, hydrated.created).catch(() => undefined)
             })
           }
           await Promise.race([ended, aborted(signal)])

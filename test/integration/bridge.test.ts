@@ -66,10 +66,10 @@ withParts("what the bridge writes to NATS", (shared) => {
     const metadata = { namespace, name: "manager" }
     await rig.cluster.create(Services, { metadata, spec: { clusterIP: "None", ports } })
     await rig.cluster.kubectl(
-      `annotate service manager -n ${namespace} external-ip=auto --field-manager=größe`
+      `annotate service manager -n ${namespace} external-ip=auto --field-manager=übung`
     )
     const event = await eventOf(`kube.core.services.${namespace}.manager.modified`)
-    assert.strictEqual(decodeURIComponent(event.header.get("ce-manager")), "größe")
+    assert.strictEqual(decodeURIComponent(event.header.get("ce-manager")), "übung")
     await rig.agrees({ kinds: [Services] })
   })
 

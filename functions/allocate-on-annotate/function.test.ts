@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
-import { AlreadyExists, Conflict, type FunctionDefinition, Unavailable } from "#runtime"
+import { AlreadyExists, Conflict, Forbidden, type FunctionDefinition, Unavailable } from "#runtime"
 import { failing } from "../../test/support/faults.ts"
 import { World } from "../../test/support/world.ts"
 import { defaultSettings } from "../domain/settings.ts"
@@ -99,7 +99,6 @@ describe("allocate-on-annotate", () => {
   })
 
   it("asks for half a minute's patience when it is not allowed to write", async () => {
-    const { Forbidden } = await import("#runtime")
     const refusal = () => new Forbidden({ operation: "create IpClaim", detail: "RBAC" })
     const world = new World([allocate], { through: failing("create IpClaim", [refusal()]) })
     await world.pool("lan", lan)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { all, newStore, World } from "../../test/support/world.ts"
-import { IpClaim } from "../domain/kinds.ts"
+import { all, newStore, run, World } from "../../test/support/world.ts"
+import { IpClaim, IpClaimPool, Service } from "../domain/kinds.ts"
 
 const lan = { cidr: "10.0.0.0/29" }
 const carried = { "ipcontroller.ext/allocated": "10.0.0.3" }
@@ -53,8 +53,6 @@ describe("an address that was given", () => {
     await world.pool("lan", lan)
     await world.service("web", { spec: balancer })
     await world.settle()
-    const { run } = await import("../../test/support/world.ts")
-    const { Service } = await import("../domain/kinds.ts")
     const theirs = { status: { loadBalancer: { ingress: [{ hostname: "elb.example" }] } } }
     await run(
       world.cluster.api.mergePatch(Service, { namespace: "default", name: "web" }, theirs, {
@@ -70,7 +68,6 @@ describe("an address that was given", () => {
 
   it("gets its claim back when that was deleted", async () => {
     const world = await served()
-    const { run } = await import("../../test/support/world.ts")
     await run(world.cluster.delete(IpClaim, { namespace: "", name: "10-0-0-1" }))
     await world.sweep()
     expect(world.held["10.0.0.1"]).toEqual(["default/web"])
@@ -121,8 +118,6 @@ describe("an address that a Service shows already", () => {
 
 /** The same objects in a new cluster, as a backup restores them: with other uids, claims first or last. */
 const restored = async (world: World, order: "claims first" | "Services first") => {
-  const { run } = await import("../../test/support/world.ts")
-  const { IpClaimPool, Service } = await import("../domain/kinds.ts")
   const copy = new World(all, { api: newStore() })
   const kinds = order === "claims first" ? [IpClaimPool, IpClaim, Service] : [IpClaimPool, Service, IpClaim]
   for (const kind of kinds) {

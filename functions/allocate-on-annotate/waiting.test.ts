@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { all, World } from "../../test/support/world.ts"
+import { all, run, World } from "../../test/support/world.ts"
+import { IpClaim, Namespace } from "../domain/kinds.ts"
 import { defaultSettings } from "../domain/settings.ts"
 import { allocateOnAnnotate } from "./function.ts"
 
@@ -66,8 +67,6 @@ describe("Services that wait", () => {
     const selector = { matchLabels: { team: "a" } }
     await world.pool("lan", { cidr: "10.0.0.0/29", namespaceSelector: selector })
     await world.pool("wan", { cidr: "10.1.0.0/29", namespaces: ["elsewhere"] })
-    const { Namespace } = await import("../domain/kinds.ts")
-    const { run } = await import("../../test/support/world.ts")
     await run(world.cluster.create(Namespace, { metadata: { name: "shop", labels: {} } }))
     await world.asking("shop/web")
     await world.asking("default/web")
@@ -129,8 +128,6 @@ describe("Services that wait", () => {
     await world.asking("younger")
     await world.settle()
     // The address is freed, which wakes the older one; that is deleted before it is run.
-    const { IpClaim } = await import("../domain/kinds.ts")
-    const { run } = await import("../../test/support/world.ts")
     await world.deleteService("first")
     await run(world.cluster.delete(IpClaim, { namespace: "", name: "10-0-0-1" }))
     await world.deleteService("older")

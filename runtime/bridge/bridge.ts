@@ -13,10 +13,10 @@ import {
   dedupeWindowSeconds,
   ensureCommon,
   ensureLog,
-  hasWorld,
   type Incarnation,
   type LogEnd,
   lossOf,
+  missingBucket,
   recreateLog
 } from "../nats/streams.ts"
 import { loadKnown } from "./known.ts"
@@ -123,7 +123,8 @@ const activeUntilBroken = async (
         // The end as it is now: what is published while we ask may not be in the answer.
         const loss = await lossOf(options.jsm, { created: incarnation.created, ...publisher.last })
         if (loss !== undefined) throw new LogLost(loss)
-        if (!(await hasWorld(options.jsm))) throw new LogLost("the bucket kube is gone")
+        const missing = await missingBucket(options.jsm)
+        if (missing !== undefined) throw new LogLost(`the bucket ${missing} is gone`)
         await lease.renew()
         verified = true
         return

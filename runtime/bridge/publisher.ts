@@ -5,6 +5,7 @@ import { eventBody, eventHeaders, eventId, type KubeEvent } from "../nats/events
 import { eventSubject, objectSubjects, objectToken } from "../nats/names.ts"
 import type { StreamPublisher } from "../nats/publish.ts"
 import type { Incarnation } from "../nats/streams.ts"
+import type { Verb } from "../Trigger.ts"
 import { newSpan, traceparentOf } from "../trace/context.ts"
 import type { Known, KnownStates } from "./known.ts"
 
@@ -55,6 +56,17 @@ export const isOutdated = (event: Pick<KubeEvent, "verb" | "object">, logged: Kn
   return event.verb !== "deleted" && logged.uid === uid && logged.resourceVersion === resourceVersion
 }
 
+/** A state of an object, or its end, as it was seen at the API server. */
+export interface Seen extends Omit<KubeEvent, "verb"> {
+  readonly isGone: boolean
+}
+
+/** What a state is to the log, whose last word on the object is `logged`. */
+export const verbOf = (seen: Seen, logged: Known | undefined): Verb => {
+  if (seen.isGone) return "deleted"
+  return logged?.uid === seen.object.metadata.uid && logged.deleted !== true ? "modified" : "added"
+}
+
 /**
  * Puts events into the log: those of one object one after the other, those of different objects side by side. Each
  * publish says what it expects to be the object's last event, so that a state which is older than the one in the log
@@ -75,12 +87,12 @@ export class Publisher {
     return this.last.sequence
   }
 
-  /** Resolves when the event is in the log. It repeats for as long as that takes, unless the signal says otherwise. */
-  publish(event: KubeEvent, known: KnownStates): Promise<void> {
-    const key = objectToken(event.kind, event.ref)
+  /** Resolves when the state is in the log. It repeats for as long as that takes, unless the signal says otherwise. */
+  publish(seen: Seen, known: KnownStates): Promise<void> {
+    const key = objectToken(seen.kind, seen.ref)
     const before = this.#chains.get(key)
     const run =
-      before === undefined ? this.#send(event, key, known) : before.then(() => this.#send(event, key, known))
+      before === undefined ? this.#send(seen, key, known) : before.then(() => this.#send(seen, key, known))
     this.#chains.set(key, run)
     const forget = () => {
       if (this.#chains.get(key) === run) this.#chains.delete(key)
@@ -89,20 +101,24 @@ export class Publisher {
     return run
   }
 
-  async #send(event: KubeEvent, key: string, known: KnownStates): Promise<void> {
+  async #send(seen: Seen, key: string, known: KnownStates): Promise<void> {
     const { stream, signal, source } = this.#options
-    const msgID = eventId(event.verb, event.object)
-    const headers = eventHeaders(event, source, new Date().toISOString(), traceparentOf(newSpan()))
-    headers.set("Nats-Msg-Id", msgID)
-    headers.set("Nats-Expected-Last-Subject-Sequence-Subject", objectSubjects(event.kind, event.ref))
-    const body = eventBody(event.object)
+    const at = new Date().toISOString()
+    const traceparent = traceparentOf(newSpan())
+    const body = eventBody(seen.object)
     for (let attempt = 0; ; attempt++) {
       signal.throwIfAborted()
       const wait = this.#options.mayPublish()
       if (wait !== undefined) await wait
       const state = known.get(key)
+      // Only now: when this state was seen, the one before may still have been on its way to the log.
+      const event: KubeEvent = { ...seen, verb: verbOf(seen, state) }
       if (state !== undefined && isOutdated(event, state)) return
+      const msgID = eventId(event.verb, event.object)
+      const headers = eventHeaders(event, source, at, traceparent)
       try {
+        headers.set("Nats-Msg-Id", msgID)
+        headers.set("Nats-Expected-Last-Subject-Sequence-Subject", objectSubjects(event.kind, event.ref))
         headers.set("Nats-Expected-Last-Subject-Sequence", String(state?.sequence ?? 0))
         const sequence = await stream.publish(eventSubject(event.kind, event.ref, event.verb), body, headers)
         this.#stored(event, key, known, sequence)

@@ -136,8 +136,7 @@ const compare = async (options: ResourceOptions, newestSeen: string | undefined)
         }
       }
       published++
-      const verb = before?.uid === object.metadata.uid ? "modified" : "added"
-      await inFlight.add(publisher.publish({ kind, ref, verb, object, synthesized: false }, known))
+      await inFlight.add(publisher.publish({ kind, ref, isGone: false, object, synthesized: false }, known))
     }
   }
   for (const [key, state] of known) {
@@ -169,7 +168,7 @@ const publishGone = (
       resourceVersion
     }
   }
-  return publisher.publish({ kind, ref, verb: "deleted", object, synthesized: true }, known)
+  return publisher.publish({ kind, ref, isGone: true, object, synthesized: true }, known)
 }
 
 /** Watches until the watch ends; the cursor moves when everything up to it is in the log. */
@@ -194,14 +193,8 @@ const follow = async (
       if (event.type !== "BOOKMARK") {
         const { object } = event
         const ref = refOfRaw(object)
-        const before = known.get(objectToken(kind, ref))
-        const verb =
-          event.type === "DELETED"
-            ? "deleted"
-            : before?.uid === object.metadata.uid && before.deleted !== true
-              ? "modified"
-              : "added"
-        await inFlight.add(publisher.publish({ kind, ref, verb, object, synthesized: false }, known))
+        const isGone = event.type === "DELETED"
+        await inFlight.add(publisher.publish({ kind, ref, isGone, object, synthesized: false }, known))
       }
       seen = event.object.metadata.resourceVersion
     }

@@ -9,6 +9,7 @@ import { freePorts } from "../../infra/local/files.ts"
 import { controlPlane, localProgram, natsServer } from "../../infra/local/index.ts"
 import { openCluster } from "../kube/access.ts"
 import { httpApi } from "../kube/http.ts"
+import { smallHeap } from "./heap.ts"
 import { applyFile, kubectlIn } from "./kubectl.ts"
 import { tellStory } from "./tale.ts"
 
@@ -29,7 +30,7 @@ const startOurs = (name: "bridge" | "functions", args: ReadonlyArray<string>, di
     const process_ = yield* localProgram({
       name: `extip ${name}`,
       path: process.execPath,
-      args: [main, name, "--http", health, ...args],
+      args: [...smallHeap, main, name, "--http", health, ...args],
       log: join(directory, `${name}.log`),
       ready: isReady,
       readyWithinSeconds: 60

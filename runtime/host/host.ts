@@ -141,26 +141,40 @@ const untilConnected = async (run: () => Promise<void>, signal: AbortSignal): Pr
 }
 
 /**
- * Publishes the ticks of timers. Every host does so, under an id made of the function and the interval's number: the
- * server stores the first, and the function's pinned host is given it.
+ * Publishes the ticks of timers, at the beginning of every interval. Every host does so, at the same moment and under
+ * an id made of the function and the interval's number: the server stores the first, and the function's pinned host is
+ * given it.
  */
 const startTicks = ({ functions, js, say }: HostOptions): (() => void) => {
-  const timers: Array<ReturnType<typeof setInterval>> = []
+  const timers = new Map<string, ReturnType<typeof setTimeout>>()
   for (const fn of functions) {
     for (const { source } of fn.on) {
       if (source._tag !== "Timer") continue
-      const publish = () => {
-        const slot = Math.floor(Date.now() / source.everyMillis)
+      const { everyMillis } = source
+      const publish = (slot: number) => {
         const h = headers()
-        h.set("extip-at", String(slot * source.everyMillis))
+        h.set("extip-at", String(slot * everyMillis))
         js.publish(tickSubject(fn.name), "", { msgID: `${fn.name}.${slot}`, headers: h }).catch(
           (cause: unknown) => say({ _tag: "Trouble", function: fn.name, message: `tick: ${String(cause)}` })
         )
       }
-      timers.push(setInterval(publish, source.everyMillis))
+      const key = `${fn.name} ${everyMillis}`
+      const schedule = (after: number): void => {
+        // A timer may be early by a millisecond, and late by any time: no interval is named twice.
+        const slot = Math.max(after, Math.floor(Date.now() / everyMillis)) + 1
+        const wait = slot * everyMillis - Date.now()
+        timers.set(
+          key,
+          setTimeout(() => {
+            publish(slot)
+            schedule(slot)
+          }, wait)
+        )
+      }
+      schedule(0)
     }
   }
   return () => {
-    for (const timer of timers) clearInterval(timer)
+    for (const timer of timers.values()) clearTimeout(timer)
   }
 }

@@ -27,24 +27,45 @@ export interface HostMetrics {
   readonly lag: (fn: string, millis: number) => void
 }
 
+type Handle = Metric.Metric<number, unknown>
+
+interface Handles {
+  readonly received: Handle
+  readonly duration: Handle
+  readonly lag: Handle
+  /** Outcome → its counter */
+  readonly outcomes: Map<string, Handle>
+}
+
 /** Metrics of the function host. Attributes are made once per function: this is on the path of every event. */
 export const hostMetrics = (context: Context.Context<never>): HostMetrics => {
-  const cache = new Map<string, Metric.Metric<number, unknown>>()
-  const of = (metric: Metric.Metric<number, unknown>, name: string, attributes: Record<string, string>) => {
-    const key = `${name} ${Object.values(attributes).join(" ")}`
-    let made = cache.get(key)
+  const handles = new Map<string, Handles>()
+  const of = (fn: string): Handles => {
+    let made = handles.get(fn)
     if (made === undefined) {
-      made = Metric.withAttributes(metric, attributes)
-      cache.set(key, made)
+      const attributes = { function: fn }
+      made = {
+        received: Metric.withAttributes(received, attributes) as Handle,
+        duration: Metric.withAttributes(duration, attributes) as unknown as Handle,
+        lag: Metric.withAttributes(lagSeconds, attributes) as unknown as Handle,
+        outcomes: new Map()
+      }
+      handles.set(fn, made)
     }
     return made
   }
   return {
-    received: (fn) => of(received as never, "received", { function: fn }).updateUnsafe(1, context),
+    received: (fn) => of(fn).received.updateUnsafe(1, context),
     ended: (fn, outcome, secs) => {
-      of(runs as never, "runs", { function: fn, outcome }).updateUnsafe(1, context)
-      of(duration as never, "duration", { function: fn }).updateUnsafe(secs, context)
+      const { duration: timing, outcomes } = of(fn)
+      let counter = outcomes.get(outcome)
+      if (counter === undefined) {
+        counter = Metric.withAttributes(runs, { function: fn, outcome }) as Handle
+        outcomes.set(outcome, counter)
+      }
+      counter.updateUnsafe(1, context)
+      timing.updateUnsafe(secs, context)
     },
-    lag: (fn, millis) => of(lagSeconds as never, "lag", { function: fn }).updateUnsafe(millis / 1000, context)
+    lag: (fn, millis) => of(fn).lag.updateUnsafe(millis / 1000, context)
   }
 }

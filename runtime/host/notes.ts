@@ -2,7 +2,7 @@ import { createHash } from "node:crypto"
 import { hostname } from "node:os"
 import { setTimeout as delay } from "node:timers/promises"
 import * as Effect from "effect/Effect"
-import { type KindId, type KubeObject, refKey } from "../Kind.ts"
+import type { KindId, KubeObject } from "../Kind.ts"
 import type { EventNote } from "../Kube.ts"
 import type { KubeApi } from "../kube/api.ts"
 
@@ -45,9 +45,9 @@ export class Notes {
   }
 
   add(kind: KindId, object: KubeObject, reporter: string, note: EventNote): void {
-    const name = nameOf(object, note)
-    if (this.#said.has(name)) return
-    this.#said.add(name)
+    const what = identityOf(object, note)
+    if (this.#said.has(what)) return
+    this.#said.add(what)
     if (this.#said.size > remembered) {
       for (const oldest of this.#said) {
         this.#said.delete(oldest)
@@ -132,7 +132,11 @@ export class Notes {
   }
 }
 
+/** What makes two Events the same. */
+const identityOf = (object: KubeObject, note: EventNote): string =>
+  `${object.metadata.uid} ${note.reason} ${note.once ?? note.message}`
+
 const nameOf = (object: KubeObject, note: EventNote): string => {
-  const what = `${refKey({ namespace: object.metadata.namespace ?? "", name: object.metadata.name })} ${object.metadata.uid} ${note.reason} ${note.once ?? note.message}`
-  return `${object.metadata.name.slice(0, 200)}.${createHash("sha256").update(what).digest("hex").slice(0, 16)}`
+  const digest = createHash("sha256").update(identityOf(object, note)).digest("hex")
+  return `${object.metadata.name.slice(0, 200)}.${digest.slice(0, 16)}`
 }

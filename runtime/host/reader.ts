@@ -146,6 +146,9 @@ export class Reader {
     if (now?.created !== created) throw new Error("the log was replaced while it was read")
     const messages: ConsumerMessages = await consumer.consume({
       max_messages: 1_000,
+      // A consumer that NATS lost when it was restarted is missed after two seconds, not after thirty.
+      expires: 5_000,
+      idle_heartbeat: 1_000,
       callback: (message: JsMsg) => {
         if (signal.aborted) return
         const parsed = parseSubject(message.subject)

@@ -5,6 +5,7 @@ import { type Kind, refKey, refOf, resourceName } from "../Kind.ts"
 import { parseSubject, parseWake, resourceToken, token } from "../nats/names.ts"
 import type { Trigger, Verb } from "../Trigger.ts"
 import { parseTraceparent } from "../trace/context.ts"
+import { Acks } from "./acks.ts"
 import { ackWaitMillis, consume, ensureConsumer, markWoken, pinGroup } from "./consumer.ts"
 import type { HostMetrics } from "./metrics.ts"
 import type { Hydrated, Reader } from "./reader.ts"
@@ -70,6 +71,7 @@ export class Worker {
   readonly #held = new Map<number, Held>()
   /** Object → the generation whose spec was handled last, for triggers that look at the spec only */
   readonly #generations = new Map<string, string>()
+  readonly #acks = new Acks()
   #messages: ConsumerMessages | undefined
 
   constructor(options: WorkerOptions) {
@@ -137,6 +139,7 @@ export class Worker {
     const working = setInterval(() => this.#sayProgress(), ackWaitMillis / 3)
     const left = await this.#work.stop()
     clearInterval(working)
+    this.#acks.flush()
     // Another host gets these at once, instead of after the ack wait.
     for (const cause of left) (cause as Held).message?.nak()
     this.#held.clear()
@@ -160,7 +163,7 @@ export class Worker {
       woken: wokenBy(message),
       settle: () => {
         this.#held.delete(held.sequence)
-        held.message?.ack()
+        if (held.message !== undefined) this.#acks.ack(held.message)
       }
     }
     this.#held.set(message.seq, held)

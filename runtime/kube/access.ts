@@ -1,7 +1,7 @@
-import { HttpMethod, KubeConfig, RequestContext } from "@kubernetes/client-node"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import type { Dispatcher } from "undici"
+import { Agent, type Dispatcher } from "undici"
+import { openCredentials } from "./kubeconfig.ts"
 
 /** There is no usable kubeconfig: nothing can be asked. */
 export class NoCluster extends Data.TaggedError("NoCluster")<{ readonly detail: string }> {
@@ -10,49 +10,42 @@ export class NoCluster extends Data.TaggedError("NoCluster")<{ readonly detail: 
   }
 }
 
-/** Where the API server is and how to be let in: every authentication that `@kubernetes/client-node` knows. */
+/** Where the API server is and how to be let in. */
 export interface ClusterAccess {
   readonly server: string
-  /** One pool of connections for all requests. The client would open a new one for each. */
+  /** One pool of connections for all requests. */
   readonly dispatcher: () => Promise<Dispatcher>
   /** The headers of a request; tokens are read again when they are older than a minute, since they rotate. */
   readonly headers: () => Promise<Record<string, string>>
-  /** Forget tokens and certificates: the API server did not accept them. */
+  /** Forget the headers: the API server did not accept them. */
   readonly refresh: () => void
   readonly close: () => Promise<void>
 }
 
 const headersLiveMillis = 60_000
 
-const open = (config: KubeConfig, server: string): ClusterAccess => {
+/** Enough for every function's handlers and the bridge's watches; an API server gives each a goroutine. */
+const connections = 128
+
+/** Load balancers drop what is silent for a minute; as client-go has it. */
+const keepAlive = { keepAlive: true, keepAliveInitialDelay: 30_000 }
+
+interface Way {
+  readonly server: string
+  readonly dispatcher: () => Promise<Dispatcher>
+  readonly headers: () => Promise<Record<string, string>>
+}
+
+const open = (way: Way): ClusterAccess => {
   let dispatcher: Promise<Dispatcher> | undefined
   let headers: { readonly at: number; readonly value: Promise<Record<string, string>> } | undefined
-  const authenticate = async (): Promise<Dispatcher> => {
-    const context = new RequestContext(server, HttpMethod.GET)
-    await config.applySecurityAuthentication(context)
-    const made = context.getDispatcher()
-    if (made !== undefined) return made as unknown as Dispatcher
-    const { Agent } = await import("undici")
-    return new Agent()
-  }
-  const readHeaders = async (): Promise<Record<string, string>> => {
-    const options: { headers?: Record<string, unknown>; auth?: string | null } = {}
-    await config.applyToHTTPSOptions(options as never)
-    const result: Record<string, string> = {}
-    for (const [name, value] of Object.entries(options.headers ?? {}))
-      result[name.toLowerCase()] = String(value)
-    if (typeof options.auth === "string") {
-      result["authorization"] = `Basic ${Buffer.from(options.auth).toString("base64")}`
-    }
-    return result
-  }
   return {
-    server,
-    dispatcher: () => (dispatcher ??= authenticate()),
+    server: way.server.replace(/\/$/, ""),
+    dispatcher: () => (dispatcher ??= way.dispatcher()),
     headers: () => {
       const now = performance.now()
       if (headers === undefined || now - headers.at > headersLiveMillis) {
-        headers = { at: now, value: readHeaders() }
+        headers = { at: now, value: way.headers() }
         headers.value.catch(() => {
           headers = undefined
         })
@@ -68,18 +61,51 @@ const open = (config: KubeConfig, server: string): ClusterAccess => {
   }
 }
 
+/** Credentials of every kind, by `@kubernetes/client-node`. Loaded when needed: it is a third of a process's memory. */
+const byClient = async (kubeconfig: string | undefined): Promise<Way> => {
+  const { HttpMethod, KubeConfig, RequestContext } = await import("@kubernetes/client-node")
+  const config = new KubeConfig()
+  if (kubeconfig === undefined) config.loadFromDefault()
+  else config.loadFromFile(kubeconfig)
+  const cluster = config.getCurrentCluster()
+  if (cluster === null) throw new Error("the kubeconfig names no current context")
+  return {
+    server: cluster.server,
+    dispatcher: async () => {
+      // One for all requests: the client itself would open a connection for each.
+      const context = new RequestContext(cluster.server, HttpMethod.GET)
+      await config.applySecurityAuthentication(context)
+      return (context.getDispatcher() as unknown as Dispatcher | undefined) ?? new Agent({ connections })
+    },
+    headers: async () => {
+      const context = new RequestContext(cluster.server, HttpMethod.GET)
+      await config.applySecurityAuthentication(context)
+      const unused = context.getDispatcher() as unknown as Dispatcher | undefined
+      if (unused !== undefined) await unused.close()
+      const headers = Object.entries(context.getHeaders())
+      return Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]))
+    }
+  }
+}
+
 /**
  * Opens the cluster of `kubeconfig` (a path), of `KUBECONFIG` or `~/.kube/config`, or the one we run in.
  */
 export const openCluster = (kubeconfig?: string): Effect.Effect<ClusterAccess, NoCluster> =>
-  Effect.try({
-    try: () => {
-      const config = new KubeConfig()
-      if (kubeconfig === undefined) config.loadFromDefault()
-      else config.loadFromFile(kubeconfig)
-      const cluster = config.getCurrentCluster()
-      if (cluster === null) throw new Error("the kubeconfig names no current context")
-      return open(config, cluster.server.replace(/\/$/, ""))
+  Effect.tryPromise({
+    try: async () => {
+      const credentials = openCredentials(kubeconfig)
+      if (credentials === undefined) return open(await byClient(kubeconfig))
+      const { server, tls, token } = credentials
+      return open({
+        server,
+        // HTTP/1.1: Node's HTTP/2 costs half as much CPU again for each of our small requests.
+        dispatcher: async () => new Agent({ allowH2: false, connections, connect: { ...tls, ...keepAlive } }),
+        headers: async () => {
+          const bearer = token()
+          return bearer === undefined ? {} : ({ authorization: `Bearer ${bearer}` } as Record<string, string>)
+        }
+      })
     },
     catch: (cause) => new NoCluster({ detail: cause instanceof Error ? cause.message : String(cause) })
   })

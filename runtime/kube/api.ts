@@ -34,14 +34,17 @@ export interface KubeApi {
     body: unknown,
     options: WriteOptions
   ) => Effect.Effect<RawObject, KubeFailure>
-  /** JSON merge patch; preconditions stand in `body.metadata` (`uid`, `resourceVersion`). */
+  /**
+   * JSON merge patch; preconditions stand in `body.metadata` (`uid`, `resourceVersion`). Of `status`, a uid that is
+   * another one by now is a `Conflict` only after the write: what must not be written to another one needs the version.
+   */
   readonly mergePatch: (
     kind: KindId,
     ref: Ref,
     body: unknown,
     options: WriteOptions
   ) => Effect.Effect<RawObject, KubeFailure>
-  /** Server-side apply, forced. */
+  /** Server-side apply, forced; preconditions as in `mergePatch`. */
   readonly apply: (
     kind: KindId,
     ref: Ref,

@@ -29,7 +29,10 @@ const timeoutMillis = 15_000
 interface KubeStatus {
   readonly reason?: string
   readonly message?: string
-  readonly details?: { readonly retryAfterSeconds?: number }
+  readonly details?: {
+    readonly retryAfterSeconds?: number
+    readonly causes?: ReadonlyArray<{ readonly field?: string }>
+  }
 }
 
 /** What an answer of 300 and more means. Source: Kubernetes API conventions, "HTTP Status codes". */
@@ -44,6 +47,10 @@ export const failureOf = (
     return body.reason === "AlreadyExists"
       ? new AlreadyExists({ operation, detail })
       : new Conflict({ operation, detail })
+  }
+  // A merge patch with the uid of an object that was there before under the same name: "field is immutable".
+  if (body.details?.causes?.some(({ field }) => field === "metadata.uid") === true) {
+    return new Conflict({ operation, detail })
   }
   if (status === 404) return new NotFound({ operation, detail })
   if (status === 401 || status === 403) return new Forbidden({ operation, detail })
@@ -116,9 +123,21 @@ const describe = (cause: unknown): string => {
   return `${cause.message}${inner}`
 }
 
+/** The API server ignores a uid in a write of `status`: that the object is another one is seen in its answer. */
+const ofUid =
+  (operation: string, body: unknown) =>
+  (answer: RawObject): Effect.Effect<RawObject, Conflict> => {
+    const { uid } = (body as { readonly metadata?: { readonly uid?: string } }).metadata ?? {}
+    return uid === undefined || uid === answer.metadata.uid
+      ? Effect.succeed(answer)
+      : Effect.fail(new Conflict({ operation, detail: `uid is ${answer.metadata.uid}, not ${uid}` }))
+  }
+
 /** The API server over HTTP. */
 export const httpApi = (cluster: ClusterAccess): KubeApi => {
   const send = (wanted: Call) => call(cluster, wanted) as Effect.Effect<RawObject, KubeFailure>
+  const sendUnderUid = (wanted: Call) =>
+    send(wanted).pipe(Effect.flatMap(ofUid(wanted.operation, wanted.body)))
   return {
     get: (kind, ref) =>
       send({ method: "GET", path: objectPath(kind, ref), operation: `get ${kind.kind} ${refKey(ref)}` }),
@@ -131,7 +150,7 @@ export const httpApi = (cluster: ClusterAccess): KubeApi => {
         operation: `create ${kind.kind} ${(body as RawObject).metadata.name}`
       }),
     mergePatch: (kind, ref, body, { manager, subresource }) =>
-      send({
+      sendUnderUid({
         method: "PATCH",
         path: objectPath(kind, ref, subresource),
         query: { fieldManager: manager },
@@ -140,7 +159,7 @@ export const httpApi = (cluster: ClusterAccess): KubeApi => {
         operation: `patch ${kind.kind} ${refKey(ref)}`
       }),
     apply: (kind, ref, body, { manager, subresource }) =>
-      send({
+      sendUnderUid({
         method: "PATCH",
         path: objectPath(kind, ref, subresource),
         query: { fieldManager: manager, force: "true" },

@@ -1,9 +1,12 @@
 import { randomUUID } from "node:crypto"
+import { isDeepStrictEqual } from "node:util"
 import * as Effect from "effect/Effect"
 import { type KindId, type Ref, refKey, resourceName } from "../Kind.ts"
 import { AlreadyExists, Conflict, Invalid, type KubeFailure, NotFound } from "../KubeFailure.ts"
 import type { Verb } from "../Trigger.ts"
 import type { KubeApi, RawObject } from "./api.ts"
+import { AppliedStatus } from "./appliedStatus.ts"
+import { type Json, merged } from "./mergePatch.ts"
 
 /** A change of the store, as a watch would tell it. */
 export interface MemoryEvent {
@@ -13,32 +16,6 @@ export interface MemoryEvent {
   readonly object: RawObject
 }
 
-type Json = { [field: string]: unknown }
-
-const isRecord = (value: unknown): value is Json =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
-/** RFC 7386. */
-const merged = (target: unknown, patch: unknown): unknown => {
-  if (!isRecord(patch)) return patch
-  const result: Json = isRecord(target) ? { ...target } : {}
-  for (const [field, value] of Object.entries(patch)) {
-    if (value === null) delete result[field]
-    else result[field] = merged(result[field], value)
-  }
-  return result
-}
-
-/** What a field manager has applied to the status of one object. */
-interface Applied {
-  /** The fields of `status`, but for `conditions`. */
-  readonly fields: ReadonlyArray<string>
-  /** The types of the conditions. */
-  readonly conditions: ReadonlyArray<string>
-}
-
-const nothing: Applied = { fields: [], conditions: [] }
-
 /**
  * The verbs of the API server, in memory, for tests of functions: names, uids, resource versions, generations,
  * preconditions, merge patch, and server-side apply of `status`. It validates nothing and defaults nothing: what
@@ -47,8 +24,7 @@ const nothing: Applied = { fields: [], conditions: [] }
 export class MemoryApi implements KubeApi {
   readonly #objects = new Map<string, RawObject>()
   readonly #listeners = new Set<(event: MemoryEvent) => void>()
-  /** Uid of an object → field manager → what it has applied. */
-  readonly #applied = new Map<string, Map<string, Applied>>()
+  readonly #applied = new AppliedStatus()
   readonly #now: () => number
   #version = 0
 
@@ -99,7 +75,7 @@ export class MemoryApi implements KubeApi {
           ...metadata,
           ...(ref.namespace === "" ? {} : { namespace: ref.namespace }),
           uid: randomUUID(),
-          creationTimestamp: new Date(this.#now()).toISOString().replace(/\.\d+Z$/, "Z"),
+          creationTimestamp: this.#time(),
           ...(kind.group === "" ? {} : { generation: 1 })
         }
       })
@@ -114,12 +90,11 @@ export class MemoryApi implements KubeApi {
   ): Effect.Effect<RawObject, KubeFailure> {
     return this.#async(() => {
       const before = this.#demand("patch", kind, ref)
-      this.#check("patch", kind, ref, before, (body as Json)["metadata"] as Json | undefined)
-      const after = merged(before, body) as Json
-      return this.#update(kind, ref, before, after, options?.subresource ?? "")
+      return this.#write("patch", kind, ref, before, merged(before, body) as Json, body, options?.subresource)
     })
   }
 
+  /** Of `status` only. */
   apply(
     kind: KindId,
     ref: Ref,
@@ -128,28 +103,14 @@ export class MemoryApi implements KubeApi {
   ): Effect.Effect<RawObject, KubeFailure> {
     return this.#async(() => {
       const before = this.#demand("apply", kind, ref)
-      this.#check("apply", kind, ref, before, (body as Json)["metadata"] as Json | undefined)
-      const status = (body as Json)["status"] as Json
-      const { conditions = [], ...fields } = status
-      const mine = conditions as ReadonlyArray<{ readonly type: string }>
-      const managers = this.#applied.get(before.metadata.uid) ?? new Map<string, Applied>()
-      const had = managers.get(options.manager) ?? nothing
-      const has = { fields: Object.keys(fields), conditions: mine.map(({ type }) => type) }
-      this.#applied.set(before.metadata.uid, managers.set(options.manager, has))
-      // What a manager leaves out that it had applied before is removed, unless another one applies it too.
-      const owned = [...managers.values()]
-      const old: Json = isRecord(before["status"]) ? { ...before["status"] } : {}
-      for (const field of had.fields) if (!owned.some((one) => one.fields.includes(field))) delete old[field]
-      const present = (old["conditions"] ?? []) as ReadonlyArray<{ readonly type: string }>
-      const left = present.flatMap((one) => {
-        if (has.conditions.includes(one.type)) return mine.filter(({ type }) => type === one.type)
-        const dropped = had.conditions.includes(one.type)
-        return dropped && !owned.some(({ conditions }) => conditions.includes(one.type)) ? [] : [one]
-      })
-      const added = mine.filter(({ type }) => !present.some((one) => one.type === type))
-      const all = [...left, ...added]
-      const after = { ...before, status: { ...old, ...fields, ...(all.length === 0 ? {} : { conditions: all }) } }
-      return this.#update(kind, ref, before, after, options.subresource ?? "")
+      const { uid } = before.metadata
+      const status = this.#applied.apply(
+        uid,
+        options.manager,
+        before["status"],
+        (body as Json)["status"] as Json
+      )
+      return this.#write("apply", kind, ref, before, { ...before, status }, body, "status")
     })
   }
 
@@ -161,11 +122,29 @@ export class MemoryApi implements KubeApi {
     return this.#async(() => {
       const before = this.#demand("delete", kind, ref)
       this.#check("delete", kind, ref, before, { ...preconditions })
-      this.#objects.delete(this.#key(kind, ref))
-      this.#version++
-      const object = { ...before, metadata: { ...before.metadata, resourceVersion: String(this.#version) } }
-      this.#tell({ kind, ref, verb: "deleted", object })
+      const metadata = before.metadata as RawObject["metadata"] & Json
+      if (metadata["finalizers"] === undefined) this.#drop(kind, ref, before)
+      else if (metadata["deletionTimestamp"] === undefined) {
+        const deletionTimestamp = this.#time()
+        const { generation } = metadata
+        const counted = generation === undefined ? {} : { generation: generation + 1 }
+        this.#put("modified", kind, ref, {
+          ...before,
+          metadata: { ...metadata, ...counted, deletionTimestamp }
+        })
+      }
     })
+  }
+
+  #drop(kind: KindId, ref: Ref, before: RawObject): void {
+    this.#objects.delete(this.#key(kind, ref))
+    this.#version++
+    const object = { ...before, metadata: { ...before.metadata, resourceVersion: String(this.#version) } }
+    this.#tell({ kind, ref, verb: "deleted", object })
+  }
+
+  #time(): string {
+    return new Date(this.#now()).toISOString().replace(/\.\d+Z$/, "Z")
   }
 
   /** A real API server answers later: whoever raced gets his turn in between. */
@@ -186,8 +165,15 @@ export class MemoryApi implements KubeApi {
     })
   }
 
-  #check(verb: string, kind: KindId, ref: Ref, before: RawObject, wanted: Json | undefined): void {
-    for (const field of ["uid", "resourceVersion"] as const) {
+  #check(
+    verb: string,
+    kind: KindId,
+    ref: Ref,
+    before: RawObject,
+    wanted: Json | undefined,
+    fields: ReadonlyArray<"uid" | "resourceVersion"> = ["uid", "resourceVersion"]
+  ): void {
+    for (const field of fields) {
       const value = wanted?.[field]
       if (value === undefined || value === before.metadata[field]) continue
       throw new Conflict({
@@ -197,22 +183,45 @@ export class MemoryApi implements KubeApi {
     }
   }
 
-  #update(kind: KindId, ref: Ref, before: RawObject, after: Json, subresource: "" | "status"): RawObject {
-    const { status: oldStatus, ...oldMain } = before as RawObject & Json
-    const { status: newStatus, ...newMain } = after
-    const next: Json =
-      subresource === "status" ? { ...oldMain, status: newStatus } : { ...newMain, status: oldStatus }
-    if (next["status"] === undefined) delete next["status"]
-    if (
-      JSON.stringify({ ...next, metadata: { ...(next["metadata"] as Json), resourceVersion: "" } }) ===
-      JSON.stringify({ ...before, metadata: { ...before.metadata, resourceVersion: "" } })
-    ) {
-      return before
+  #write(
+    verb: string,
+    kind: KindId,
+    ref: Ref,
+    before: RawObject,
+    after: Json,
+    body: unknown,
+    subresource: "" | "status" = ""
+  ): RawObject {
+    const wanted = (body as Json)["metadata"] as Json | undefined
+    if (subresource === "") {
+      this.#check(verb, kind, ref, before, wanted)
+      return this.#update(kind, ref, before, { ...after, status: before["status"] })
     }
-    const metadata = next["metadata"] as Json
-    const specChanged = JSON.stringify(next["spec"]) !== JSON.stringify(before["spec"])
-    if (specChanged && typeof before.metadata.generation === "number") {
-      next["metadata"] = { ...metadata, generation: before.metadata.generation + 1 }
+    // As the API server does: it looks at the version only, and that the uid is another one is seen in its answer.
+    this.#check(verb, kind, ref, before, wanted, ["resourceVersion"])
+    const written = this.#update(kind, ref, before, { ...before, status: after["status"] })
+    this.#check(verb, kind, ref, before, wanted)
+    return written
+  }
+
+  #update(kind: KindId, ref: Ref, before: RawObject, after: Json): RawObject {
+    const metadata: Json = {
+      ...(after["metadata"] as Json),
+      resourceVersion: before.metadata.resourceVersion
+    }
+    for (const field of ["labels", "annotations", "finalizers"]) {
+      if (Object.keys(metadata[field] ?? {}).length === 0) delete metadata[field]
+    }
+    const next: Json = { ...after, metadata }
+    if (next["status"] === undefined) delete next["status"]
+    if (isDeepStrictEqual(next, before)) return before
+    if (metadata["deletionTimestamp"] !== undefined && metadata["finalizers"] === undefined) {
+      this.#drop(kind, ref, before)
+      return next as unknown as RawObject
+    }
+    const { generation } = before.metadata
+    if (generation !== undefined && !isDeepStrictEqual(next["spec"], before["spec"])) {
+      metadata["generation"] = generation + 1
     }
     return this.#put("modified", kind, ref, next)
   }

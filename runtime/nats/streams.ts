@@ -166,15 +166,18 @@ export const lossOf = async (jsm: JetStreamManager, known: LogEnd): Promise<stri
     : "the stream KUBE went back in time and has grown since"
 }
 
-/** Whether the bucket `kube` is there. */
-export const hasWorld = (jsm: JetStreamManager): Promise<boolean> =>
-  jsm.streams.info("KV_kube").then(
-    () => true,
-    (cause) => {
-      if (isCode(cause, streamNotFound)) return false
+/** Which of the buckets that the bridge answers for is not there. */
+export const missingBucket = async (jsm: JetStreamManager): Promise<string | undefined> => {
+  for (const bucket of ["kube", "bridge"]) {
+    try {
+      await jsm.streams.info(`KV_${bucket}`)
+    } catch (cause) {
+      if (isCode(cause, streamNotFound)) return bucket
       throw cause
     }
-  )
+  }
+  return undefined
+}
 
 /**
  * Makes the event log and the bucket that follows it, and a new pair when the bucket is ahead of the log or belongs

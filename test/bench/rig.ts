@@ -14,6 +14,7 @@ import {
   ownControlPlane,
   ownNatsServer
 } from "../../infra/local/index.ts"
+import { smallHeap } from "../../runtime/cli/heap.ts"
 import { applyFile, kubectlIn } from "../../runtime/cli/kubectl.ts"
 import { type ClusterAccess, openCluster } from "../../runtime/kube/access.ts"
 import { collectionPath, type KubeApi, type RawObject } from "../../runtime/kube/api.ts"
@@ -67,6 +68,7 @@ export const startOurs = (
       name: `extip ${name}`,
       path: process.execPath,
       args: [
+        ...smallHeap,
         join(root, "runtime/cli/main.ts"),
         name,
         "--http",

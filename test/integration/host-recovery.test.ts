@@ -2,9 +2,10 @@ import { rmSync } from "node:fs"
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { defineFunction, every, Kube, patch, read, refOf } from "../../runtime/index.ts"
+import type { BridgeNews } from "../../runtime/bridge/bridge.ts"
 import { ConfigMap, ConfigMaps, isIn } from "../support/configMaps.ts"
 import { withParts } from "../support/parts.ts"
-import { Stack } from "../support/stack.ts"
+import { type Running, type RunningHost, Stack } from "../support/stack.ts"
 import { until } from "../support/until.ts"
 
 /** Copies `from` to `to`, and is done when they are equal: what it has missed can be seen. */
@@ -27,14 +28,14 @@ const copier = (name: string, runs: Array<string> = []) =>
 withParts("a function host in trouble", (shared) => {
   let stack: Stack
   let maps: ConfigMaps
-  let bridge: any
-  let host: any
+  let bridge: Running<BridgeNews>
+  let host: RunningHost
 
   const copied = (name: string, from: string) =>
     until(
       `every ConfigMap to be copied by ${name} as ${from}`,
       async () => (await maps.list()).every((map) => (map["data"] as any)?.[name] === from),
-      { last: async () => [(await maps.list()).slice(-1).map((map) => map["data"]), host?.news.slice(-6), bridge.news.slice(-6)] }
+      { last: async () => [(await maps.list()).map((map) => map["data"]), host.news.slice(-3), bridge.news.slice(-3)] }
     )
   const setAll = async (from: string) => {
     for (const { metadata } of await maps.list()) await maps.set(metadata.name, { from })
@@ -53,6 +54,10 @@ withParts("a function host in trouble", (shared) => {
     const runs: Array<string> = []
     host = await stack.host([copier("late", runs)])
     await copied("late", "a")
+    await until("the function to have nothing left to do", async () => {
+      const { num_pending, num_ack_pending } = await stack.client.jsm.consumers.info("KUBE", "late")
+      return num_pending + num_ack_pending === 0
+    })
     await host.stop()
     const before = runs.length
     const again = await stack.host([copier("late", runs)])

@@ -14,6 +14,8 @@ export const repository = fileURLToPath(new URL("../..", import.meta.url))
 /** An object as it comes from the API server; a test knows what it is looking at. */
 export type Seen = RawObject & { readonly spec?: any; readonly status?: any; readonly metadata: any }
 
+type Access = Effect.Success<ReturnType<typeof openCluster>>
+
 interface NewObject {
   readonly metadata: { readonly name: string; readonly namespace?: string; readonly [field: string]: unknown }
   readonly [field: string]: unknown
@@ -30,13 +32,17 @@ export class Cluster {
   readonly api: KubeApi
   readonly kubeconfig: string
   readonly #kubectl: string
-  readonly #access: Effect.Success<ReturnType<typeof openCluster>>
+  readonly #access: Access
 
-  constructor(shared: Pick<Shared, "kubeconfig" | "kubectl">) {
+  private constructor(shared: Pick<Shared, "kubeconfig" | "kubectl">, access: Access) {
     this.kubeconfig = shared.kubeconfig
     this.#kubectl = shared.kubectl
-    this.#access = Effect.runSync(openCluster(shared.kubeconfig))
-    this.api = httpApi(this.#access)
+    this.#access = access
+    this.api = httpApi(access)
+  }
+
+  static async open(shared: Pick<Shared, "kubeconfig" | "kubectl">): Promise<Cluster> {
+    return new Cluster(shared, await Effect.runPromise(openCluster(shared.kubeconfig)))
   }
 
   get access() {

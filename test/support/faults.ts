@@ -64,14 +64,10 @@ export const counting = (counts: Map<string, number>) =>
 export class Turns {
   readonly #waiting: Array<() => void> = []
 
-  readonly through = wrapped((_name, send) =>
-    Effect.andThen(
-      Effect.callback<void>((resume) => {
-        this.#waiting.push(() => resume(Effect.void))
-      }),
-      send
-    )
-  )
+  readonly through = wrapped((_name, send) => Effect.andThen(Effect.promise(this.turn), send))
+
+  /** Resolves when it is this caller's turn. */
+  readonly turn = (): Promise<void> => new Promise((resolve) => this.#waiting.push(resolve))
 
   /** Lets calls through, in the order that `choices` says, until all of this is done. */
   async play(work: ReadonlyArray<Promise<unknown>>, choices: ReadonlyArray<number>): Promise<void> {

@@ -59,6 +59,11 @@ export class FrontDoor {
     return this.asked.filter(({ path, isWatch }) => path.endsWith(`/${plural}`) && isWatch)
   }
 
+  /** Ends the open requests, as a server does that goes away. */
+  endOpen(): void {
+    this.#server.closeAllConnections()
+  }
+
   async close(): Promise<void> {
     this.#server.closeAllConnections()
     this.#server.close()

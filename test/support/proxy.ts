@@ -32,6 +32,8 @@ export class TcpProxy {
   opened = 0
   /** Connections that this proxy has reset. */
   resets = 0
+  /** Bytes of clients that were kept for a while, and passed on then. */
+  held = 0
   readonly #server: ReturnType<typeof createServer>
   readonly #connections = new Set<Connection>()
   #behaviour: Behaviour = { _tag: "Pass" }
@@ -86,7 +88,8 @@ export class TcpProxy {
       server.destroy()
     }
     for (const socket of [client, server]) socket.setNoDelay(true).on("error", end).on("close", end)
-    this.#pump(connection, client, server, async () => {
+    this.#pump(connection, client, server, async (chunk) => {
+      if (this.#isOf(connection, "HoldClient")) this.held += chunk.length
       while (this.#isOf(connection, "HoldClient")) await this.#tick()
       return true
     })

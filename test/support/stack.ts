@@ -51,7 +51,7 @@ export class Stack {
   static async open(shared: Shared): Promise<Stack> {
     const scope = Scope.makeUnsafe()
     const nats = await Effect.runPromise(ownNatsServer().pipe(Scope.provide(scope)))
-    return new Stack(new Cluster(shared), nats, await connect(nats.url, "test", scope), scope)
+    return new Stack(await Cluster.open(shared), nats, await connect(nats.url, "test", scope), scope)
   }
 
   /** A bridge inside this process. Resolves when everything is synced. */
@@ -123,9 +123,14 @@ export class Stack {
     return program
   }
 
-  /** Ends what runs, in the order that it was started in the other way round, and NATS. */
-  async close(): Promise<void> {
+  /** Ends what of ours runs, the last first. */
+  async end(): Promise<void> {
     for (const stop of this.#stops.splice(0).reverse()) await stop()
+  }
+
+  /** Ends what runs, and NATS. */
+  async close(): Promise<void> {
+    await this.end()
     await Effect.runPromise(Scope.close(this.#scope, Exit.void))
     await this.cluster.close()
   }

@@ -10,6 +10,9 @@ import { functions } from "../../functions/index.ts"
 /** Everything that the controller does, as an administrator has it who sets nothing. */
 export const all = functions(defaultSettings)
 
+/** Some of the functions, by name. */
+export const only = (...names: ReadonlyArray<string>) => all.filter(({ name }) => names.includes(name))
+
 const kinds = [Service, IpClaimPool, IpClaim, Namespace, Node]
 const refFrom = (path: string) => {
   const [first, second] = path.split("/")

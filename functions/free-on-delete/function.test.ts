@@ -1,0 +1,244 @@
+import { describe, expect, expectTypeOf, it } from "@effect/vitest"
+import { Conflict, type FunctionDefinition, Unavailable } from "#runtime"
+import { failing } from "../../test/support/faults.ts"
+import { all, only, World } from "../../test/support/world.ts"
+import { Service } from "../domain/kinds.ts"
+import type { ServiceParts } from "../domain/objects.fixture.ts"
+import { defaultSettings } from "../domain/settings.ts"
+import { freeOnDelete } from "./function.ts"
+
+const free = freeOnDelete(defaultSettings)
+const balancer = { type: "LoadBalancer" }
+
+const served = async (parts: ServiceParts = { annotations: { "external-ip": "auto" } }, through?: any) => {
+  const world = new World(all, through && { through })
+  await world.pool("lan", { cidr: "10.0.0.0/29" })
+  await world.pool("spare", { cidr: "10.9.0.0/29", priority: -1 })
+  await world.service("web", parts)
+  await world.settle()
+  return world
+}
+
+describe("free-on-delete", () => {
+  it("frees the address of a Service that is deleted", async () => {
+    const world = await served()
+    await world.deleteService("web")
+    await world.settle()
+    expect(world.held).toEqual({})
+  })
+
+  it("frees the address of a Service that stops asking, and takes it off", async () => {
+    const world = await served()
+    await world.annotate("web", { "external-ip": null })
+    await world.settle()
+    expect(world.held).toEqual({})
+    expect(world.externalIPs("web")).toBeUndefined()
+    expect(world.carries("web")).toBeUndefined()
+    expect(world.events("services/default/web")).toEqual([
+      "IPAllocated: Assigned IP 10.0.0.1",
+      "ClearAssignment: Cleared the external IP"
+    ])
+  })
+
+  it("gives back what it takes: the next one that asks has it", async () => {
+    const world = await served()
+    await world.annotate("web", { "external-ip": null })
+    await world.settle()
+    await world.asking("other")
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/other"] })
+  })
+
+  it.each<[string, object, string]>([
+    ["asks for a certain address instead", { "external-ip": "10.0.0.4" }, "10.0.0.4"],
+    ["asks for another pool", { "external-ip-pool": "spare" }, "10.9.0.1"]
+  ])("changes the address of a Service that %s", async (_, annotations, want) => {
+    const world = await served()
+    await world.annotate("web", { ...annotations })
+    await world.settle()
+    expect(world.externalIPs("web")).toEqual([want])
+    expect(world.held).toEqual({ [want]: ["default/web"] })
+  })
+
+  it.each<[string, object]>([
+    ["asks by name for the address that it has", { "external-ip": "10.0.0.1" }],
+    ["names the pool that it has its address from", { "external-ip-pool": "lan" }],
+    ["makes a typing error in what it asks for", { "external-ip": "10.0.0.1000" }],
+    ["gets another annotation that does not concern us", { team: "a" }]
+  ])("leaves the address with a Service that %s", async (_, annotations) => {
+    const world = await served()
+    await world.annotate("web", { ...annotations })
+    await world.settle()
+    await world.sweep()
+    expect(world.externalIPs("web")).toEqual(["10.0.0.1"])
+    expect(world.held).toEqual({ "10.0.0.1": ["default/web"] })
+  })
+
+  it("leaves the user's own externalIPs, and other controllers' ingress", async () => {
+    const world = await served({
+      annotations: { "external-ip": "auto" },
+      spec: { externalIPs: ["198.51.100.7"] },
+      ingress: [{ hostname: "elb.example" }]
+    })
+    await world.annotate("web", { "external-ip": null })
+    await world.settle()
+    expect(world.externalIPs("web")).toEqual(["198.51.100.7"])
+    expect(world.now("web").status?.loadBalancer?.ingress).toEqual([{ hostname: "elb.example" }])
+  })
+
+  it.each<[string, object]>([
+    ["becomes a Service of type ClusterIP", { type: "ClusterIP" }],
+    ["gets another controller's class", { loadBalancerClass: "other/class" }]
+  ])("takes the ingress off a LoadBalancer that %s, but for what is not ours", async (_, spec) => {
+    const world = await served({ spec: balancer, ingress: [{ ip: "203.0.113.9" }] })
+    expect(world.ingress("web")).toEqual(["203.0.113.9", "10.0.0.1"])
+    await world.edit("web", { spec })
+    await world.settle()
+    expect(world.ingress("web")).toEqual(["203.0.113.9"])
+    expect(world.held).toEqual({})
+    expect(world.carries("web")).toBeUndefined()
+  })
+
+  it("treats a Service that was created again under its name as another one", async () => {
+    const world = await served()
+    const old = world.now("web").metadata.uid
+    await world.deleteService("web")
+    await world.service("web", { annotations: { "external-ip": "auto" } })
+    await world.settle()
+    const { uid } = world.now("web").metadata
+    expect(uid).not.toBe(old)
+    expect(Object.values(world.held)).toEqual([["default/web"]])
+    expect(world.claim(world.carries("web")!).spec.services).toEqual([expect.objectContaining({ uid })])
+  })
+
+  it("frees the old one's address when it is created again and asks for nothing", async () => {
+    const world = await served()
+    await world.deleteService("web")
+    await world.service("web")
+    await world.settle()
+    expect(world.held).toEqual({})
+  })
+
+  it("keeps one family's address, and frees the other's, when the Service gives up a family", async () => {
+    const spec = { ...balancer, ipFamilies: ["IPv4", "IPv6"], ipFamilyPolicy: "PreferDualStack" }
+    const world = new World(all)
+    await world.pool("lan", { cidr: "10.0.0.0/29" })
+    await world.pool("six", { cidr: "fd00::/125" })
+    await world.service("web", { spec })
+    await world.settle()
+    expect(world.ingress("web")).toEqual(["10.0.0.1", "fd00::1"])
+    await world.edit("web", { spec: { ipFamilies: ["IPv4"], ipFamilyPolicy: "SingleStack" } })
+    await world.settle()
+    expect(world.ingress("web")).toEqual(["10.0.0.1"])
+    expect(world.carries("web")).toBe("10.0.0.1")
+    expect(world.held).toEqual({ "10.0.0.1": ["default/web"] })
+  })
+
+  it("works from the outside in: off the Service before the claim goes", async () => {
+    const world = await served()
+    const order: Array<string> = []
+    world.cluster.api.watch(({ kind, verb, ref }) => order.push(`${verb} ${kind.kind} ${ref.name}`))
+    await world.annotate("web", { "external-ip": null })
+    await world.settle()
+    expect(order.filter((one) => !one.includes("IpClaimPool"))).toEqual([
+      "modified Service web",
+      "modified Service web",
+      "deleted IpClaim 10-0-0-1"
+    ])
+  })
+
+  it("writes nothing when it is run twice", async () => {
+    const world = await served()
+    await world.deleteService("web")
+    await world.settle()
+    const before = world.state
+    await world.start()
+    expect(world.state).toBe(before)
+  })
+
+  it("does nothing about a Service that holds nothing", async () => {
+    const world = new World([free])
+    await world.service("web")
+    await world.settle()
+    expect(world.cluster.runs).toEqual([
+      {
+        function: "free-on-delete",
+        target: "services/default/web",
+        ended: { _tag: "Done", decision: undefined }
+      }
+    ])
+  })
+
+  it("asks the API server before it takes away: a stale view that misses the Service frees nothing", async () => {
+    const world = await served()
+    const late = world.another([free])
+    // Its view has lost the Service, as after a restored stream; the Service is there.
+    late.cluster.view.applyGone(Service, { namespace: "default", name: "web" }, world.now("web").metadata.uid)
+    const before = world.state
+    late.cluster.wakeAll()
+    await late.settle()
+    expect(late.ended("free-on-delete")).toEqual(["Done"])
+    expect(world.state).toBe(before)
+  })
+
+  it("takes nothing from a Service that has stopped asking and asks again by the time", async () => {
+    const world = await served()
+    const late = world.another([free])
+    await world.annotate("web", { "external-ip": null })
+    late.cluster.goStale()
+    await world.annotate("web", { "external-ip": "auto" })
+    const before = world.state
+    await late.settle()
+    await world.settle()
+    expect(world.state).toBe(before)
+    expect(world.carries("web")).toBe("10.0.0.1")
+  })
+
+  it("loses against whoever changed the claim meanwhile, and looks again", async () => {
+    const share = { "external-ip": "auto", "external-ip-share": "k" }
+    const world = await served({ annotations: share })
+    const late = world.another([free])
+    await world.deleteService("web")
+    late.cluster.goStale()
+    const other = { annotations: share, spec: { ports: [{ port: 81, protocol: "TCP" }] } }
+    // The first Service is still in the claim when the second one is entered.
+    const allocator = world.another(only("allocate-on-annotate"))
+    await allocator.service("other", other)
+    await allocator.settle()
+    expect(allocator.held["10.0.0.1"]).toEqual(["default/web", "default/other"])
+    await late.settle()
+    expect(late.ended("free-on-delete")).toEqual(["Again", "Done"])
+    expect(world.held).toEqual({ "10.0.0.1": ["default/other"] })
+  })
+
+  it.each([
+    ["cannot read the Service", "get Service", new Unavailable({ operation: "", detail: "" })],
+    ["cannot change the Service", "mergePatch Service", new Conflict({ operation: "", detail: "" })],
+    ["cannot delete the claim", "remove IpClaim", new Unavailable({ operation: "", detail: "" })]
+  ])("tries again when it %s", async (_, call, failure) => {
+    const failures: Array<typeof failure> = []
+    const world = await served(undefined, failing(call, failures))
+    failures.push(failure)
+    await world.annotate("web", { "external-ip": null })
+    await world.settle()
+    expect(world.ended("free-on-delete")).toContain("Again")
+    expect(world.held).toEqual({})
+    expect(world.externalIPs("web")).toBeUndefined()
+    expect(world.events("services/default/web")).toHaveLength(2)
+  })
+
+  it("clears a status of its own accord where it is wrong, whatever type the Service has become", async () => {
+    const world = await served({ spec: balancer })
+    await world.edit("web", { spec: { type: "ExternalName", externalName: "a.b" } })
+    await world.settle()
+    expect(world.ingress("web")).toEqual([])
+    expect(world.held).toEqual({})
+  })
+
+  it("fails only in ways that say what happens next", () => {
+    type Tags = typeof free extends FunctionDefinition<any, infer E> ? E["_tag"] : never
+    expectTypeOf<Tags>().toEqualTypeOf<
+      "Conflict" | "AlreadyExists" | "NotFound" | "Forbidden" | "Invalid" | "Unavailable"
+    >()
+  })
+})

@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, describe } from "@effect/vitest"
+import { defaultSourceTimes, newestVersion, watch } from "../../runtime/bridge/source.ts"
+import type { KindId } from "../../runtime/Kind.ts"
+import { MemoryApi } from "../../runtime/testkit.ts"
+import { Cluster } from "../support/cluster.ts"
+import { withControlPlane } from "../support/parts.ts"
+import { until } from "../support/until.ts"
+import { type Backend, behaves, type Told } from "./behaviours.ts"
+
+const memory = (): Backend => {
+  const api = new MemoryApi()
+  return {
+    api,
+    namespace: "contract",
+    follow: async (kind) => {
+      const told: Array<Told> = []
+      const end = api.watch((event) => {
+        if (event.kind.plural === kind.plural) told.push(event)
+      })
+      return async () => {
+        end()
+        return told
+      }
+    }
+  }
+}
+
+const verbs = { ADDED: "added", MODIFIED: "modified", DELETED: "deleted" } as const
+
+/** Watches as the bridge does, from the present version on, until the version at which it is asked has been reached. */
+const follow = (cluster: Cluster) => async (kind: KindId) => {
+  const told: Array<Told> = []
+  const ended = new AbortController()
+  const from = await newestVersion(cluster.access, kind, defaultSourceTimes, ended.signal)
+  const watching = (async () => {
+    for await (const event of watch(cluster.access, kind, from, defaultSourceTimes, ended.signal)) {
+      if (event.type !== "BOOKMARK") told.push({ verb: verbs[event.type], object: event.object })
+    }
+  })().catch(() => undefined)
+  return async () => {
+    const marker = {
+      apiVersion: "ipcontroller.ext/v1",
+      metadata: { name: "contract-marker" },
+      spec: { cidr: "10.9.9.0/24" }
+    }
+    await cluster.create(kind, marker)
+    await cluster.delete(kind, { namespace: "", name: "contract-marker" })
+    await until("the watch to tell of the marker's deletion", () =>
+      told.some(({ verb, object }) => verb === "deleted" && object.metadata.name === "contract-marker")
+    )
+    ended.abort()
+    await watching
+    return told
+  }
+}
+
+describe("Kubernetes in memory", () => {
+  const backend = memory()
+  behaves(() => backend)
+})
+
+withControlPlane("Kubernetes itself", (shared) => {
+  let cluster: Cluster
+  beforeAll(async () => {
+    cluster = new Cluster(shared)
+    await cluster.applyCrds()
+    await cluster.namespace("contract")
+  })
+  afterAll(() => cluster.close())
+  behaves(() => ({ api: cluster.api, namespace: "contract", follow: follow(cluster) }))
+})

@@ -1,0 +1,62 @@
+import { addressOfClaim, isEntryOf } from "../../functions/domain/holding.ts"
+import { IpClaim, IpClaimPool, Service } from "../../functions/domain/kinds.ts"
+import { addressesOf } from "../../functions/domain/pools.ts"
+import { allocatedOf, publishedOf, shownOf } from "../../functions/domain/publishing.ts"
+import { requestOf, wantsAddress } from "../../functions/domain/requests.ts"
+import { defaultSettings } from "../../functions/domain/settings.ts"
+import type { World } from "./world.ts"
+
+/**
+ * What must hold at any moment, whoever died where: no address is shown by two Services that do not share it, and none
+ * is shown without a claim that names the Service.
+ */
+export const doubled = (world: World): ReadonlyArray<string> => {
+  const services = world.cluster.all(Service)
+  const claims = new Map(world.cluster.all(IpClaim).map((claim) => [addressOfClaim(claim), claim]))
+  return services.flatMap((service) =>
+    allocatedOf(service).flatMap((address) => {
+      const entries = claims.get(address)?.spec.services ?? []
+      const who = `${service.metadata.namespace}/${service.metadata.name}`
+      return entries.some((entry) => isEntryOf(entry, service))
+        ? []
+        : [`${who} carries ${address} without a claim`]
+    })
+  )
+}
+
+/** What must hold besides when all is quiet and the sweep has run: empty where it does. */
+export const faults = (world: World): ReadonlyArray<string> => {
+  const found: Array<string> = [...doubled(world)]
+  const services = world.cluster.all(Service)
+  const claims = world.cluster.all(IpClaim)
+  const pools = world.cluster.all(IpClaimPool).map(({ spec }) => addressesOf(spec))
+  for (const claim of claims) {
+    const address = addressOfClaim(claim)
+    if (!pools.some((pool) => pool._tag === "Success" && pool.success.contains(address))) {
+      found.push(`${address} is outside of all pools`)
+    }
+    const entries = claim.spec.services ?? []
+    if (entries.length === 0) found.push(`${address} leaked: its claim names nobody`)
+    for (const entry of entries) {
+      const service = services.find((one) => isEntryOf(entry, one))
+      if (service === undefined || !allocatedOf(service).includes(address)) {
+        found.push(`${address} leaked: ${entry.namespace}/${entry.name} does not carry it`)
+      }
+    }
+  }
+  let free = 0
+  for (const pool of pools) if (pool._tag === "Success") free += Number(pool.success.capacity)
+  for (const service of services) {
+    const who = `${service.metadata.namespace}/${service.metadata.name}`
+    const [carried, wants] = [allocatedOf(service), wantsAddress(requestOf(service, defaultSettings))]
+    if (wants && carried.length > 1) found.push(`${who} has ${carried.length} addresses`)
+    if (wants && carried.length === 0 && claims.length < free)
+      found.push(`${who} waits while something is free`)
+    if (!wants && carried.length > 0) found.push(`${who} asks for nothing and has ${carried}`)
+    if (publishedOf(service).length !== carried.length) found.push(`${who} does not show ${carried}`)
+    for (const address of shownOf(service)) {
+      if (!carried.includes(address)) found.push(`${who} shows ${address}, which is not its own`)
+    }
+  }
+  return found
+}

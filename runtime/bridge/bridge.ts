@@ -111,21 +111,26 @@ const activeUntilBroken = async (
     (confirming ??= confirmUntilSure().finally(() => {
       confirming = undefined
     }))
+  let lost = Promise.withResolvers<never>()
+  lost.promise.catch(() => undefined)
+  const ask = async (): Promise<void> => {
+    // The end as it is now: what is published while we ask may not be in the answer.
+    const loss = await lossOf(options.jsm, { created: incarnation.created, ...publisher.last })
+    if (loss !== undefined) throw new LogLost(loss)
+    const missing = await missingBucket(options.jsm)
+    if (missing !== undefined) throw new LogLost(`the bucket ${missing} is gone`)
+    await lease.renew()
+  }
   const confirmUntilSure = async (): Promise<void> => {
     for (;;) {
       both.throwIfAborted()
-      // A question that is asked while NATS is away is only given up after its time-out.
+      // A question whose answer cannot come any more is otherwise only given up after its time-out.
       if (!options.isConnected()) {
         await delay(50, undefined, { signal: both })
         continue
       }
       try {
-        // The end as it is now: what is published while we ask may not be in the answer.
-        const loss = await lossOf(options.jsm, { created: incarnation.created, ...publisher.last })
-        if (loss !== undefined) throw new LogLost(loss)
-        const missing = await missingBucket(options.jsm)
-        if (missing !== undefined) throw new LogLost(`the bucket ${missing} is gone`)
-        await lease.renew()
+        await Promise.race([ask(), lost.promise])
         verified = true
         return
       } catch (cause) {
@@ -153,7 +158,14 @@ const activeUntilBroken = async (
   acknowledged(publisher.last)
   const off = options.onStatus((status) => {
     verified = false
-    if (status === "connected") confirm().catch(() => undefined)
+    if (status === "connected") {
+      confirm().catch(() => undefined)
+      return
+    }
+    lost.reject(new Error("the connection to NATS was lost"))
+    lost = Promise.withResolvers<never>()
+    lost.promise.catch(() => undefined)
+    stream.abandon()
   })
   const timers = [
     setInterval(

@@ -71,6 +71,13 @@ export class StreamPublisher {
     })
   }
 
+  /** The connection was lost, and with it every answer that was on its way. */
+  abandon(): void {
+    const pending = [...this.#pending.values()]
+    this.#pending.clear()
+    for (const { reject } of pending) reject(new Unacknowledged("the connection was lost"))
+  }
+
   /** Waits for no more answers. */
   close(): void {
     clearInterval(this.#sweeper)

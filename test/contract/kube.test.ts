@@ -62,7 +62,7 @@ describe("Kubernetes in memory", () => {
 withControlPlane("Kubernetes itself", (shared) => {
   let cluster: Cluster
   beforeAll(async () => {
-    cluster = new Cluster(shared)
+    cluster = await Cluster.open(shared)
     await cluster.applyCrds()
     await cluster.namespace("contract")
   })

@@ -22,7 +22,10 @@ withParts("a bridge whose NATS", (shared) => {
   afterAll(() => rig.close())
 
   const stop = () => Effect.runPromise(rig.nats.process.kill("SIGKILL"))
-  const start = () => Effect.runPromise(rig.nats.process.start)
+  const start = async () => {
+    await Effect.runPromise(rig.nats.process.start)
+    await until("the test itself to be connected", () => rig.client.isConnected())
+  }
   const created = async () => (await readIncarnation(rig.client.jsm))?.created
 
   it("is killed and away while 1,000 objects change publishes every change, in order, without a list", async () => {
@@ -104,7 +107,8 @@ withParts("a bridge whose NATS", (shared) => {
     const sequence = await rig.lastSequence()
     bridge.signal("SIGSTOP")
     await restore(copy)
-    while ((await rig.lastSequence()) <= sequence) await rig.client.js.publish("kube.tick.some-function", "")
+    const tick = () => rig.client.js.publish("kube.tick.some-function", "")
+    await until("the log to be longer than it was", async () => (await tick()).seq > sequence)
     bridge.signal("SIGCONT")
     await bridge.says("Synced", 2)
     await rig.agrees()

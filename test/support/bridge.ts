@@ -96,7 +96,7 @@ export class BridgeRig {
   static async open(on: Pick<Shared, "kubeconfig" | "kubectl">): Promise<BridgeRig> {
     const scope = Scope.makeUnsafe()
     const nats = await Effect.runPromise(ownNatsServer().pipe(Scope.provide(scope)))
-    return new BridgeRig(new Cluster(on), nats, await connect(nats.url, "test", scope), scope)
+    return new BridgeRig(await Cluster.open(on), nats, await connect(nats.url, "test", scope), scope)
   }
 
   /** A bridge inside this process. */
@@ -157,8 +157,8 @@ export class BridgeRig {
   /** Ends every bridge: the next test starts its own. */
   async stopAll(): Promise<void> {
     for (const running of [...this.#running]) {
-      if (running instanceof RunningChild) await running.kill("SIGKILL")
-      else await running.stop()
+      if (running instanceof RunningChild) running.signal("SIGCONT")
+      await running.stop()
       this.#running.delete(running)
     }
   }

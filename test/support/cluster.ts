@@ -8,6 +8,7 @@ import { openCluster } from "../../runtime/kube/access.ts"
 import { collectionPath, type KubeApi, type RawObject } from "../../runtime/kube/api.ts"
 import { call, httpApi } from "../../runtime/kube/http.ts"
 import type { Shared } from "./parts.ts"
+import { until } from "./until.ts"
 
 export const repository = fileURLToPath(new URL("../..", import.meta.url))
 
@@ -64,6 +65,11 @@ export class Cluster {
     const crds = join(repository, "infra/crds")
     await this.kubectl(["apply", "-f", crds])
     await this.kubectl(["wait", "--for=condition=Established", "--timeout=30s", "-f", crds])
+    // Established is said before they are served: "storage is (re)initializing".
+    await until("the custom resources to be served", async () => {
+      await this.kubectl("get ippool,ipc,ipn")
+      return true
+    })
   }
 
   /** A namespace of this name; it stays, since nobody here ends namespaces. */

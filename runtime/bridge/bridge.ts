@@ -15,8 +15,6 @@ import {
   ensureLog,
   type Incarnation,
   type LogEnd,
-  lossOf,
-  missingBucket,
   recreateLog
 } from "../nats/streams.ts"
 import { loadKnown } from "./known.ts"
@@ -24,6 +22,7 @@ import { Lease } from "./lease.ts"
 import { ClusterWentBack, Deposed, LogLost, Publisher } from "./publisher.ts"
 import { followResource, type ResourceNews } from "./resource.ts"
 import { defaultSourceTimes, type SourceTimes } from "./source.ts"
+import { Standing } from "./standing.ts"
 import { readSynced, writeSynced } from "./synced.ts"
 
 export interface BridgeOptions {
@@ -105,51 +104,22 @@ const activeUntilBroken = async (
   const broken = Promise.withResolvers<never>()
   broken.promise.catch(() => undefined)
 
-  let verified = true
-  let confirming: Promise<void> | undefined
-  const confirm = (): Promise<void> =>
-    (confirming ??= confirmUntilSure().finally(() => {
-      confirming = undefined
-    }))
-  let lost = Promise.withResolvers<never>()
-  lost.promise.catch(() => undefined)
-  const ask = async (): Promise<void> => {
-    // The end as it is now: what is published while we ask may not be in the answer.
-    const loss = await lossOf(options.jsm, { created: incarnation.created, ...publisher.last })
-    if (loss !== undefined) throw new LogLost(loss)
-    const missing = await missingBucket(options.jsm)
-    if (missing !== undefined) throw new LogLost(`the bucket ${missing} is gone`)
-    await lease.renew()
-  }
-  const confirmUntilSure = async (): Promise<void> => {
-    for (;;) {
-      both.throwIfAborted()
-      // A question whose answer cannot come any more is otherwise only given up after its time-out.
-      if (!options.isConnected()) {
-        await delay(50, undefined, { signal: both })
-        continue
-      }
-      try {
-        await Promise.race([ask(), lost.promise])
-        verified = true
-        return
-      } catch (cause) {
-        if (cause instanceof LogLost || cause instanceof Deposed) {
-          broken.reject(cause)
-          throw cause
-        }
-        await delay(250, undefined, { signal: both })
-      }
-    }
-  }
+  const standing = new Standing({
+    jsm: options.jsm,
+    lease,
+    isConnected: options.isConnected,
+    end: () => ({ created: incarnation.created, ...publisher.last }),
+    signal: both,
+    broken: broken.reject
+  })
   const publisher = new Publisher({
     stream,
     jsm: options.jsm,
     source: options.cluster.server,
     incarnation,
     signal: both,
-    mayPublish: () => (verified && lease.isHeld ? undefined : confirm()),
-    confirm,
+    mayPublish: () => (standing.isSure ? undefined : standing.confirm()),
+    confirm: () => standing.confirm(),
     published: (event) => {
       acknowledged(publisher.last)
       options.published(event)
@@ -157,20 +127,14 @@ const activeUntilBroken = async (
   })
   acknowledged(publisher.last)
   const off = options.onStatus((status) => {
-    verified = false
-    if (status === "connected") {
-      confirm().catch(() => undefined)
-      return
-    }
-    lost.reject(new Error("the connection to NATS was lost"))
-    lost = Promise.withResolvers<never>()
-    lost.promise.catch(() => undefined)
-    stream.abandon()
+    standing.lost()
+    if (status === "connected") standing.confirm().catch(() => undefined)
+    else stream.abandon()
   })
   const timers = [
     setInterval(
       () => {
-        if (options.isConnected()) confirm().catch(() => undefined)
+        if (options.isConnected()) standing.confirm().catch(() => undefined)
       },
       Math.min(checkMillis, (options.leaseSeconds ?? 5) * 300)
     )
@@ -194,7 +158,7 @@ const activeUntilBroken = async (
             await writeSynced(options.js, resourceToken(kind), mark)
             break
           } catch {
-            await confirm()
+            await standing.confirm()
             await delay(100, undefined, { signal: both })
           }
         }

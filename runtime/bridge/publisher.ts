@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises"
 import { JetStreamApiError, type JetStreamManager } from "@nats-io/jetstream"
 import type { KindId, Ref } from "../Kind.ts"
-import { eventBody, eventHeaders, eventId, type KubeEvent } from "../nats/events.ts"
+import { changedBy, eventBody, eventHeaders, eventId, fieldPrints, type KubeEvent } from "../nats/events.ts"
 import { eventSubject, objectSubjects, objectToken } from "../nats/names.ts"
 import type { StreamPublisher } from "../nats/publish.ts"
 import type { Incarnation } from "../nats/streams.ts"
@@ -106,6 +106,7 @@ export class Publisher {
     const at = new Date().toISOString()
     const traceparent = traceparentOf(newSpan())
     const body = eventBody(seen.object)
+    const fields = fieldPrints(seen.object)
     for (let attempt = 0; ; attempt++) {
       signal.throwIfAborted()
       const wait = this.#options.mayPublish()
@@ -115,13 +116,14 @@ export class Publisher {
       const event: KubeEvent = { ...seen, verb: verbOf(seen, state) }
       if (state !== undefined && isOutdated(event, state)) return
       const msgID = eventId(event.verb, event.object)
-      const headers = eventHeaders(event, source, at, traceparent)
+      const by = changedBy(event.object, fields, state?.fields)
+      const headers = eventHeaders({ ...event, by }, source, at, traceparent)
       try {
         headers.set("Nats-Msg-Id", msgID)
         headers.set("Nats-Expected-Last-Subject-Sequence-Subject", objectSubjects(event.kind, event.ref))
         headers.set("Nats-Expected-Last-Subject-Sequence", String(state?.sequence ?? 0))
         const sequence = await stream.publish(eventSubject(event.kind, event.ref, event.verb), body, headers)
-        this.#stored(event, key, known, sequence)
+        this.#stored(event, key, known, sequence, fields)
         return
       } catch (cause) {
         signal.throwIfAborted()
@@ -161,12 +163,18 @@ export class Publisher {
     return isOutdated(event, state)
   }
 
-  #stored(event: KubeEvent, key: string, known: KnownStates, sequence: number): void {
+  #stored(
+    event: KubeEvent,
+    key: string,
+    known: KnownStates,
+    sequence: number,
+    fields: ReadonlyArray<number> = []
+  ): void {
     if (sequence > this.last.sequence) this.last = { sequence, id: eventId(event.verb, event.object) }
     if (event.verb === "deleted") known.delete(key)
     else {
       const { uid, resourceVersion } = event.object.metadata
-      known.set(key, { uid, resourceVersion, sequence, ref: event.ref })
+      known.set(key, { uid, resourceVersion, sequence, ref: event.ref, fields })
     }
     this.#options.published(event)
   }

@@ -81,7 +81,14 @@ export const runOnce = async (
   else if (target.gives === "key") input = { ref: target.ref, now }
   else if (now === undefined) return { _tag: "Gone" }
   else input = now
-  for (const guard of fn.when) if (!guard(input)) return { _tag: "GuardSaidNo" }
+  let program: Effect.Effect<string | void, Disposed, Kube>
+  try {
+    for (const guard of fn.when) if (!guard(input)) return { _tag: "GuardSaidNo" }
+    program = fn.handle(input)
+  } catch (thrown) {
+    // Before it came to its Effect, which would have caught it: a defect like any other.
+    program = Effect.die(thrown)
+  }
 
   // The event of a write of ours goes on in that write's trace.
   const state = now?.metadata
@@ -99,7 +106,6 @@ export const runOnce = async (
     log: { writes, wrote: (uid, version) => services.caused(uid, version, span) }
   })
   const start = Date.now()
-  const program = fn.handle(input) as Effect.Effect<string | void, Disposed, Kube>
   const exit = await Effect.runPromiseExitWith(Context.add(services.context, Kube, kube as never))(
     // The ids of the tracer in use, so that a span is the same one in `TRACE` and in an OTLP collector.
     Effect.currentSpan.pipe(

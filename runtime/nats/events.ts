@@ -11,10 +11,32 @@ export interface ChangedBy {
   readonly at: string
 }
 
-export const changedBy = (object: RawObject): ChangedBy | undefined => {
+/** A number for each entry of `managedFields`: tells which of them a change has touched. */
+export const fieldPrints = (object: RawObject): ReadonlyArray<number> =>
+  (object.metadata.managedFields ?? []).map((entry) => {
+    // FNV-1a, 32 bits: it only has to differ from the same entry's former self.
+    let hash = 0x811c9dc5
+    const text = JSON.stringify(entry)
+    for (let index = 0; index < text.length; index++) {
+      hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
+    }
+    return hash
+  })
+
+/**
+ * The newest entry. Times are to the second, so that of several within one second the one counts that is not as it was
+ * in the state `before` (its prints), if that is known.
+ */
+export const changedBy = (
+  object: RawObject,
+  prints: ReadonlyArray<number> = [],
+  before?: ReadonlyArray<number>
+): ChangedBy | undefined => {
+  const entries = object.metadata.managedFields ?? []
+  const touched =
+    before === undefined ? entries : entries.filter((_, index) => !before.includes(prints[index]!))
   let newest: ChangedBy | undefined
-  for (const entry of object.metadata.managedFields ?? []) {
-    // At equal times the later entry counts: the API server sorts them by time, ours come last.
+  for (const entry of touched.length === 0 ? entries : touched) {
     if (entry.time !== undefined && (newest === undefined || entry.time >= newest.at)) {
       newest = { manager: entry.manager ?? "unknown", operation: entry.operation ?? "Update", at: entry.time }
     }
@@ -29,6 +51,8 @@ export interface KubeEvent {
   readonly object: RawObject
   /** The deletion was not seen, but found by comparing with a list. */
   readonly synthesized: boolean
+  /** Who changed it; default: the newest entry of `managedFields`. */
+  readonly by?: ChangedBy | undefined
 }
 
 /** `ce-id` and `Nats-Msg-Id`: one per state of an object. */
@@ -58,7 +82,7 @@ export const eventHeaders = (
   h.set("ce-uid", object.metadata.uid)
   h.set("ce-resourceversion", object.metadata.resourceVersion)
   if (object.metadata.generation !== undefined) h.set("ce-generation", String(object.metadata.generation))
-  const by = changedBy(object)
+  const by = event.by ?? changedBy(object)
   if (by !== undefined && verb !== "deleted") {
     h.set("ce-manager", by.manager)
     h.set("ce-operation", by.operation)

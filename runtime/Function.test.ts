@@ -1,0 +1,92 @@
+// @effect-diagnostics missingEffectError:off
+import { describe, expect, it } from "@effect/vitest"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import { type Disposition, Retry } from "./Disposition.ts"
+import { defineFunction, Misdeclared, requireDistinctNames } from "./Function.ts"
+import { Thing } from "./host/thing.fixture.ts"
+import { defineKind } from "./Kind.ts"
+import { create, read } from "./Needs.ts"
+import { TestCluster } from "./testkit.ts"
+
+const needs = [read(Thing)]
+const Other = defineKind<Thing>({ ...Thing, kind: "Other", plural: "others" })
+const named = (name: string) =>
+  defineFunction({ name, on: [Thing.changed], needs, handle: () => Effect.void })
+
+describe("a function's declaration", () => {
+  it("is taken as it is, and nothing happens by it", () => {
+    const fn = named("paint-on-change")
+    expect(fn).toMatchObject({ name: "paint-on-change", debounceMillis: 0, when: [] })
+  })
+
+  it.each(["Paint", "paint_on_change", "-paint", "paint-", "paint--on", "", "1-paint", "p".repeat(64)])(
+    "refuses the name %j with a sentence that says what a name is",
+    (name) => {
+      expect(() => named(name)).toThrow(Misdeclared)
+      expect(() => named(name)).toThrow("a name is lower-case words joined by dashes")
+    }
+  )
+
+  it("refuses a function that nothing wakes", () => {
+    expect(() =>
+      // @ts-expect-error: `on` has at least one trigger
+      defineFunction({ name: "paint-on-nothing", on: [], needs, handle: () => Effect.void })
+    ).toThrow('nothing wakes it; give "on" at least one trigger')
+  })
+
+  it("refuses triggers on what it does not declare to read, or for what it does not", () => {
+    expect(() =>
+      defineFunction({
+        name: "paint-on-change",
+        on: [Thing.changed],
+        needs: [create(Thing)],
+        handle: () => Effect.void
+      })
+    ).toThrow('it is woken by or for Thing, so "needs" must contain read(Thing)')
+    const others = { kind: Other, keys: () => [] }
+    expect(() =>
+      defineFunction({
+        name: "paint-on-change",
+        on: [Thing.changed.wakes(others)],
+        needs,
+        handle: () => Effect.void
+      })
+    ).toThrow("read(Other)")
+  })
+
+  it("refuses two functions of one name, when they are hosted", () => {
+    const twice = [named("paint-on-change"), named("paint-on-change")]
+    expect(() => requireDistinctNames(twice)).toThrow('two functions are named "paint-on-change"')
+    expect(() => new TestCluster(twice)).toThrow(Misdeclared)
+  })
+})
+
+class Undisposed extends Data.TaggedError("Undisposed")<{ readonly message: string }> {}
+class Disposed extends Data.TaggedError("Disposed")<{ readonly message: string }> {
+  readonly disposition: Disposition = Retry
+}
+
+describe("a handler", () => {
+  const base = { name: "paint-on-change", on: [Thing.changed], needs } as const
+
+  it("whose error does not say what happens next does not compile", () => {
+    defineFunction({ ...base, handle: () => Effect.fail(new Disposed({ message: "again" })) })
+    // @ts-expect-error: Undisposed has no disposition
+    defineFunction({ ...base, handle: () => Effect.fail(new Undisposed({ message: "what now?" })) })
+    // @ts-expect-error: nor has a string
+    defineFunction({ ...base, handle: () => Effect.fail("what now?") })
+  })
+
+  it("is given what its triggers hand over, and no other does for it", () => {
+    defineFunction({ ...base, handle: (thing) => Effect.succeed(thing.spec.colour) })
+    defineFunction({ ...base, on: [Thing.touched], handle: ({ now }) => Effect.succeed(now?.spec.colour) })
+    // @ts-expect-error: one trigger hands over the object, the other its key
+    defineFunction({ ...base, on: [Thing.changed, Thing.touched], handle: () => Effect.void })
+  })
+
+  it("answers with a sentence, or nothing", () => {
+    // @ts-expect-error: a number is no decision
+    defineFunction({ ...base, handle: () => Effect.succeed(7) })
+  })
+})

@@ -1,0 +1,261 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { type Disposed, type Disposition, Park, Reject, Retry, RetryAfter } from "../Disposition.ts"
+import { defineFunction, type FunctionDefinition } from "../Function.ts"
+import { type EventNote, Kube } from "../Kube.ts"
+import { MemoryApi } from "../kube/memory.ts"
+import { create, patch, read, remove } from "../Needs.ts"
+import { every } from "../Trigger.ts"
+import type { SpanRecord } from "../trace/span.ts"
+import { backoffMillis, maxAttempts, type RunServices, runOnce, type Target } from "./run.ts"
+import { at, Thing } from "./thing.fixture.ts"
+import { WorldView } from "./worldView.ts"
+
+/** One process with one thing in its view. */
+const bench = async () => {
+  const api = new MemoryApi()
+  const view = new WorldView([Thing])
+  const spans: Array<SpanRecord> = []
+  const notes: Array<EventNote & { readonly by: string }> = []
+  const body = { metadata: { namespace: "default", name: "a" }, spec: { colour: "red" } }
+  view.applyWrite(Thing, await Effect.runPromise(api.create(Thing, "default", body)))
+  const services: RunServices = {
+    api,
+    view,
+    note: (_kind, _object, by, note) => notes.push({ ...note, by }),
+    wake: async () => undefined,
+    record: (span) => spans.push(span),
+    caused: () => undefined,
+    causeOf: () => undefined,
+    host: "here",
+    context: Context.empty() as Context.Context<never>
+  }
+  const run = (fn: FunctionDefinition<any>, attempt = 1, target: Target = object()) =>
+    runOnce(fn, target, attempt, undefined, services)
+  return { run, api, view, spans, notes }
+}
+
+const object = (name = "a", gives: "object" | "key" = "object"): Target => ({
+  _tag: "Object",
+  kind: Thing,
+  ref: at(name),
+  gives
+})
+const needs = [read(Thing)]
+const failure = (disposition: Disposition): Disposed => ({
+  _tag: "Failed",
+  message: "it failed",
+  disposition
+})
+const failing = (disposition: Disposition) =>
+  defineFunction({
+    name: "paint-on-change",
+    on: [Thing.changed],
+    needs,
+    handle: () => Effect.fail(failure(disposition))
+  })
+const doing = (handle: (thing: Thing) => Effect.Effect<any, Disposed, Kube>, more: object = {}) =>
+  defineFunction({ name: "paint-on-change", on: [Thing.changed], needs, handle, ...more })
+
+describe("a run", () => {
+  it("hands over the present state, and records what was decided", async () => {
+    const { run, spans } = await bench()
+    const ended = await run(doing((thing) => Effect.succeed(`it is ${thing.spec.colour}`)))
+    expect(ended).toEqual({ _tag: "Done", decision: "it is red" })
+    expect(spans).toMatchObject([
+      {
+        function: "paint-on-change",
+        host: "here",
+        object: "things.test.example/default/a",
+        outcome: "done",
+        attempt: 1
+      }
+    ])
+  })
+
+  it("leaves no trace when it had nothing to do", async () => {
+    const { run, spans } = await bench()
+    expect(await run(doing(() => Effect.void))).toEqual({ _tag: "Done", decision: undefined })
+    expect(spans).toEqual([])
+  })
+
+  it("does not begin when a guard says no, and asks the others no more", async () => {
+    const { run } = await bench()
+    const asked: Array<string> = []
+    const guard = (name: string, answer: boolean) => () => {
+      asked.push(name)
+      return answer
+    }
+    const when = [guard("first", true), guard("second", false), guard("third", true)]
+    const ended = await run(doing(() => Effect.die("it ran"), { when }))
+    expect([ended, asked]).toEqual([{ _tag: "GuardSaidNo" }, ["first", "second"]])
+  })
+
+  it("is over when the object is gone, unless it is given the key", async () => {
+    const { run } = await bench()
+    expect(
+      await run(
+        doing(() => Effect.die("it ran")),
+        1,
+        object("none")
+      )
+    ).toEqual({ _tag: "Gone" })
+    const keyed = defineFunction({
+      name: "paint-on-touch",
+      on: [Thing.touched],
+      needs,
+      handle: ({ ref, now }) => Effect.succeed(`${ref.name} ${now === undefined ? "gone" : "there"}`)
+    })
+    expect(await run(keyed, 1, object("none", "key"))).toEqual({ _tag: "Done", decision: "none gone" })
+    expect(await run(keyed, 1, object("a", "key"))).toEqual({ _tag: "Done", decision: "a there" })
+  })
+
+  it("of a timer is told the time", async () => {
+    const { run } = await bench()
+    const timer = defineFunction({
+      name: "paint-on-time",
+      on: [every("1 second")],
+      needs: [],
+      handle: ({ at: time }) => Effect.succeed(String(time))
+    })
+    expect(await run(timer, 1, { _tag: "Tick", at: 5_000 })).toEqual({ _tag: "Done", decision: "5000" })
+  })
+})
+
+describe("a handler that fails", () => {
+  it("is tried again after an exponential wait, however often", async () => {
+    const { run, spans } = await bench()
+    const ended = await run(failing(Retry), 50)
+    expect(ended).toMatchObject({ _tag: "Again", cause: "it failed" })
+    expect(spans).toMatchObject([{ outcome: "retry", decision: "it failed", attempt: 50 }])
+  })
+
+  it("is tried again after the wait that it asks for", async () => {
+    const { run } = await bench()
+    expect(await run(failing(RetryAfter("7 seconds")))).toEqual({
+      _tag: "Again",
+      afterMillis: 7_000,
+      cause: "it failed"
+    })
+  })
+
+  it("is done with when it rejects, with a Warning on the object", async () => {
+    const { run, notes, spans } = await bench()
+    expect(await run(failing(Reject("TooRed")))).toEqual({ _tag: "Rejected", cause: "it failed" })
+    expect(notes).toEqual([
+      { type: "Warning", reason: "TooRed", message: "it failed", by: "paint-on-change" }
+    ])
+    expect(spans).toMatchObject([{ outcome: "rejected" }])
+  })
+
+  it.each<[string, FunctionDefinition<any>]>([
+    ["by a fault of ours", failing(Park)],
+    ["by a defect", doing(() => Effect.die(new Error("it failed")))],
+    [
+      "by an exception of a guard",
+      doing(() => Effect.void, {
+        when: () => {
+          throw new Error("it failed")
+        }
+      })
+    ],
+    [
+      "by an exception",
+      doing(() => {
+        throw new Error("it failed")
+      })
+    ]
+  ])("%s is parked after ten attempts, with its cause", async (_, fn) => {
+    const { run, spans } = await bench()
+    for (let attempt = 1; attempt < maxAttempts; attempt++) {
+      expect(await run(fn, attempt)).toMatchObject({ _tag: "Again" })
+    }
+    const ended = await run(fn, maxAttempts)
+    expect(ended).toMatchObject({ _tag: "Park", cause: expect.stringContaining("it failed") })
+    expect(spans.map(({ outcome }) => outcome)).toEqual([...Array(9).fill("retry"), "parked"])
+  })
+
+  it("waits twice as long each time, up to half a minute, by chance down to half of that", () => {
+    const longest = [1, 2, 3, 4, 9, 10, 11, 99].map((attempt) => backoffMillis(attempt, 1))
+    expect(longest).toEqual([50, 100, 200, 400, 12_800, 25_600, 30_000, 30_000])
+    expect(backoffMillis(3, 0)).toBe(100)
+  })
+})
+
+describe("a handler's writes", () => {
+  const patched = (colour: string, declared: ReadonlyArray<ReadonlyArray<any>>) =>
+    defineFunction({
+      name: "paint-on-change",
+      on: [Thing.changed],
+      needs: declared as typeof needs,
+      handle: Effect.fnUntraced(function* (thing: Thing) {
+        const kube = yield* Kube
+        const { uid, resourceVersion } = thing.metadata
+        yield* kube.patch(Thing, at("a"), { uid, resourceVersion }, { spec: { colour } })
+        return `painted ${kube.find(Thing, at("a"))?.spec.colour}`
+      })
+    })
+
+  it("are in the view at once, and in the trace", async () => {
+    const { run, spans } = await bench()
+    expect(await run(patched("blue", [...needs, patch(Thing)]))).toEqual({
+      _tag: "Done",
+      decision: "painted blue"
+    })
+    expect(spans).toMatchObject([
+      { writes: [{ object: "things.test.example/default/a", verb: "patch", resourceVersion: "2" }] }
+    ])
+  })
+
+  it("are refused before the network when they are not among its needs", async () => {
+    const { run, api } = await bench()
+    const before = JSON.stringify(api.list(Thing))
+    const ended = await run(patched("blue", [...needs, create(Thing)]))
+    expect(ended).toMatchObject({
+      _tag: "Again",
+      cause: expect.stringContaining(
+        'function "paint-on-change" tried to patch things.test.example, which is not in its "needs"'
+      )
+    })
+    expect(JSON.stringify(api.list(Thing))).toBe(before)
+  })
+
+  it("that lose leave what won in the view, so that the next attempt decides on it", async () => {
+    const { run, api, view, spans } = await bench()
+    await Effect.runPromise(api.mergePatch(Thing, at("a"), { spec: { colour: "white" } }))
+    const fn = patched("blue", [...needs, patch(Thing)])
+    expect(await run(fn)).toMatchObject({
+      _tag: "Again",
+      cause: expect.stringContaining("it changed meanwhile")
+    })
+    expect(view.find(Thing, at("a"))?.spec.colour).toBe("white")
+    expect(spans).toMatchObject([{ outcome: "retry", writes: [{ failure: "Conflict" }] }])
+    expect(await run(fn, 2)).toEqual({ _tag: "Done", decision: "painted blue" })
+  })
+
+  it("that find nothing to delete are no failure", async () => {
+    const { run, view } = await bench()
+    const removing = defineFunction({
+      name: "drop-on-change",
+      on: [Thing.changed],
+      needs: [...needs, remove(Thing)],
+      handle: Effect.fnUntraced(function* (thing: Thing) {
+        const kube = yield* Kube
+        yield* kube.remove(Thing, at("a"), { uid: thing.metadata.uid })
+        yield* kube.remove(Thing, at("a"), { uid: thing.metadata.uid })
+        return "gone"
+      })
+    })
+    expect(await run(removing)).toEqual({ _tag: "Done", decision: "gone" })
+    expect(view.find(Thing, at("a"))).toBeUndefined()
+  })
+
+  it("to what is gone take it out of the view", async () => {
+    const { run, api, view } = await bench()
+    await Effect.runPromise(api.remove(Thing, at("a")))
+    const ended = await run(patched("blue", [...needs, patch(Thing)]))
+    expect(ended).toMatchObject({ _tag: "Again", cause: expect.stringContaining("there is no such object") })
+    expect(view.find(Thing, at("a"))).toBeUndefined()
+  })
+})

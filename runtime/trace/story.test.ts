@@ -1,0 +1,157 @@
+import { describe, expect, it } from "@effect/vitest"
+import { newSpan, parseTraceparent, traceparentOf } from "./context.ts"
+import type { SpanRecord, SpanWrite } from "./span.ts"
+import { draw, type EventRecord, tell } from "./story.ts"
+
+const start = Date.UTC(2026, 0, 1, 12)
+const web = "services/default/web"
+const claim = "ipclaims.ipcontroller.ext/10-0-0-1"
+
+const event = (
+  sequence: number,
+  object: string,
+  version: string,
+  more: Partial<EventRecord> = {}
+): EventRecord => ({
+  sequence,
+  object,
+  verb: version === "deleted" ? "deleted" : "modified",
+  uid: `uid-${object}`,
+  resourceVersion: version,
+  at: start + sequence,
+  synthesized: false,
+  ...more
+})
+const write = (object: string, version: string, more: Partial<SpanWrite> = {}): SpanWrite => ({
+  object,
+  uid: `uid-${object}`,
+  resourceVersion: version,
+  verb: version === "deleted" ? "delete" : "patch",
+  subresource: "",
+  start: start + 3,
+  end: start + 5,
+  ...more
+})
+const span = (
+  name: string,
+  woke: number | undefined,
+  writes: ReadonlyArray<SpanWrite>,
+  more: object = {}
+): SpanRecord => ({
+  traceId: "t",
+  spanId: name,
+  function: name,
+  host: "h",
+  object: web,
+  start: start + 2,
+  end: start + 8,
+  ...(woke === undefined ? {} : { event: { sequence: woke, at: start + woke } }),
+  writes,
+  outcome: "done",
+  attempt: 1,
+  ...more
+})
+const by = { manager: "kubectl-annotate", operation: "Update", at: "2026-01-01T11:59:59Z" }
+
+describe("the story of an object", () => {
+  const events = [
+    event(1, web, "10", { by }),
+    event(4, claim, "11", { verb: "added" }),
+    event(5, web, "12"),
+    event(9, web, "deleted")
+  ]
+  const spans = [
+    span("allocate-on-annotate", 1, [write(claim, "11", { verb: "create" }), write(web, "12")], {
+      decision: "gave 10.0.0.1 from lan"
+    }),
+    span("summarize-pool", 4, []),
+    span("free-on-delete", 9, [write(claim, "deleted")])
+  ]
+
+  it("hangs each event on the run that wrote its state, and each run on the event that woke it", () => {
+    const { roots, others } = tell(events, spans)
+    expect(others).toEqual([])
+    expect(roots.map(({ event: { sequence } }) => sequence)).toEqual([1, 9])
+    const [allocation] = roots[0]!.runs
+    expect(allocation?.span.function).toBe("allocate-on-annotate")
+    expect(allocation?.caused.map(({ event: { sequence } }) => sequence)).toEqual([4, 5])
+    expect(allocation?.caused[0]?.runs.map(({ span: { function: fn } }) => fn)).toEqual(["summarize-pool"])
+  })
+
+  it("tells who began it, what was decided, and each write with its time", () => {
+    const lines = draw(tell(events, spans)).join("\n")
+    expect(lines).toContain(`12:00:00.001  ${web} modified by kubectl-annotate (Update) at 11:59:59`)
+    expect(lines).toContain(`allocate-on-annotate for ${web} took 6 ms, done: gave 10.0.0.1 from lan`)
+    expect(lines).toContain(`create ${claim} took 2 ms → 11`)
+    expect(lines).toContain(`delete ${claim} took 2 ms → deleted`)
+  })
+
+  it("makes a root of an event whose writer failed, and says how", () => {
+    const lost = span("allocate-on-annotate", 1, [write(web, "12", { failure: "Conflict" })], {
+      outcome: "retry",
+      attempt: 2
+    })
+    const story = tell([event(1, web, "10"), event(5, web, "12")], [lost])
+    expect(story.roots.map(({ event: { sequence } }) => sequence)).toEqual([1, 5])
+    const lines = draw(story).join("\n")
+    expect(lines).toContain("retry (attempt 2)")
+    expect(lines).toContain(`patch ${web} took 2 ms ✗ Conflict`)
+  })
+
+  it("keeps apart two objects of one version", () => {
+    const [root] = tell(
+      [event(1, web, "10"), event(2, claim, "10")],
+      [span("f", 1, [write(claim, "10")])]
+    ).roots
+    expect(root?.runs[0]?.caused.map(({ event: { object } }) => object)).toEqual([claim])
+  })
+
+  it("tells of timers, and of runs whose event has left the log, by themselves", () => {
+    const story = tell(
+      [event(7, web, "12")],
+      [span("sweep", undefined, [write(web, "12")]), span("late", 3, [])]
+    )
+    expect(story.others.map(({ span: { function: fn } }) => fn)).toEqual(["sweep", "late"])
+    expect(story.roots).toEqual([])
+    expect(story.others[0]?.caused.map(({ event: { sequence } }) => sequence)).toEqual([7])
+    const lines = draw(story).join("\n")
+    expect(lines).toContain("sweep: a timer")
+    expect(lines).toContain("late: an event that has left the log")
+  })
+
+  it("tells an event once, even if two runs claim to have made its state", () => {
+    const story = tell(
+      [event(1, web, "10"), event(2, claim, "11")],
+      [span("one", 1, [write(claim, "11")]), span("two", 1, [write(claim, "11")])]
+    )
+    const lines = draw(story).filter((line) => line.includes("event 2"))
+    expect(lines).toHaveLength(1)
+  })
+
+  it("says of a deletion that nobody watched how it was found", () => {
+    const lines = draw(tell([event(3, web, "deleted", { synthesized: true })], []))
+    expect(lines.join("\n")).toContain("(found by comparing with a list)")
+  })
+})
+
+describe("a trace context", () => {
+  it("travels in a header and back", () => {
+    const parent = newSpan()
+    expect(parseTraceparent(traceparentOf(parent))).toEqual(parent)
+    const child = newSpan(parent)
+    expect(child.traceId).toBe(parent.traceId)
+    expect(child.spanId).not.toBe(parent.spanId)
+  })
+
+  it.each([undefined, "", "00-abc-def-01", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333-01"])(
+    "is none when the header is %j",
+    (header) => {
+      expect(parseTraceparent(header)).toBeUndefined()
+    }
+  )
+
+  it("has ids of its own for each of many spans", () => {
+    const ids = new Set(Array.from({ length: 1_000 }, () => newSpan().spanId))
+    expect(ids.size).toBe(1_000)
+  })
+})

@@ -135,6 +135,17 @@ describe("Services that wait", () => {
     expect(world.held).toEqual({ "10.0.0.1": ["default/younger"] })
   })
 
+  it("do not hold up younger ones when what the oldest asks for is not for it", async () => {
+    const world = new World([allocate])
+    await world.pool("lan", { cidr: "10.0.0.0/29", ranges: none })
+    await world.pool("six", { cidr: "fd00::/125", namespaces: ["nobody"] })
+    const spec = { ipFamilies: ["IPv4", "IPv6"], ipFamilyPolicy: "PreferDualStack" }
+    await world.asking("older", "10.0.0.1,fd00::1", { spec })
+    await world.asking("younger")
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/younger"] })
+  })
+
   it("for two families are served with one when they would take one", async () => {
     const world = new World([allocate])
     const spec = { type: "LoadBalancer", ipFamilies: ["IPv4", "IPv6"], ipFamilyPolicy: "PreferDualStack" }

@@ -154,6 +154,22 @@ describe("sweep", () => {
     expect(causes(world)).toHaveLength(found)
   })
 
+  it("completes a Service that holds one of its two addresses, when the other one is freed", async () => {
+    const world = await lost(async (before) => {
+      await before.pool("six", { cidr: "fd00::/125" })
+      const spec = { ipFamilies: ["IPv4", "IPv6"], ipFamilyPolicy: "PreferDualStack" }
+      await before.asking("owner", "fd00::1", { spec })
+      await before.asking("web", "10.0.0.1,fd00::1", { spec })
+      await claim(before, "10.0.0.1", [entry(before, "web")])
+    })
+    await world.start()
+    expect(world.carries("web")).toBeUndefined()
+    await world.deleteService("owner")
+    await world.settle()
+    await world.sweep()
+    expect(world.externalIPs("web")).toEqual(["10.0.0.1", "fd00::1"])
+  })
+
   it("leaves a claim that is set aside after a conflict until its time has come", async () => {
     const world = await lost((before) =>
       claim(before, "10.0.0.1", [], { phase: "Conflict", retryAt: "2999-01-01T00:00:00Z" })

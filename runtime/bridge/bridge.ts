@@ -19,7 +19,7 @@ import {
 } from "../nats/streams.ts"
 import { loadKnown } from "./known.ts"
 import { Lease } from "./lease.ts"
-import { ClusterWentBack, Deposed, LogLost, Publisher } from "./publisher.ts"
+import { ClusterWentBack, LogLost, Publisher } from "./publisher.ts"
 import { followResource, type ResourceNews } from "./resource.ts"
 import { defaultSourceTimes, type SourceTimes } from "./source.ts"
 import { Standing } from "./standing.ts"
@@ -103,7 +103,6 @@ const activeUntilBroken = async (
   const both = AbortSignal.any([signal, stop.signal])
   const broken = Promise.withResolvers<never>()
   broken.promise.catch(() => undefined)
-
   const standing = new Standing({
     jsm: options.jsm,
     lease,
@@ -140,7 +139,7 @@ const activeUntilBroken = async (
     )
   ]
   const resources = options.kinds.map(async (kind) => {
-    const known = await loadKnown(options.js, kind, incarnation.lastSequence)
+    const known = await loadKnown(options.js, kind, incarnation.lastSequence, both)
     const lastListed = await readSynced(options.jsm, resourceToken(kind), incarnation.created)
     await followResource({
       cluster: options.cluster,

@@ -26,7 +26,8 @@ export type KnownStates = Map<string, Known>
 export const loadKnown = async (
   js: JetStreamClient,
   kind: KindId,
-  lastSequence: number
+  lastSequence: number,
+  signal: AbortSignal
 ): Promise<KnownStates> => {
   const states: KnownStates = new Map()
   let upTo = 0
@@ -44,7 +45,8 @@ export const loadKnown = async (
     stream: "KV_kube",
     filters: [`${prefix}${resourceToken(kind)}.>`],
     lastPerSubject: true,
-    headersOnly: true
+    headersOnly: true,
+    signal
   }
   await readAll(js, bucket, (message) => {
     const parsed = parseSubject(`kube.${message.subject.slice(prefix.length)}.added`)
@@ -53,7 +55,8 @@ export const loadKnown = async (
     take(message, parsed.ref, originSequence(message.headers?.get("Nats-Stream-Source") ?? ""), deleted)
   })
   if (upTo < lastSequence) {
-    const rest = { stream: "KUBE", filters: [resourceSubjects(kind)], from: upTo + 1, headersOnly: true }
+    const filters = [resourceSubjects(kind)]
+    const rest = { stream: "KUBE", filters, from: upTo + 1, headersOnly: true, signal }
     await readAll(js, rest, (message) => {
       const parsed = parseSubject(message.subject)
       if (parsed !== undefined) take(message, parsed.ref, message.seq, parsed.verb === "deleted")

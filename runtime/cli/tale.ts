@@ -10,6 +10,7 @@ import type { KindId, Ref } from "../Kind.ts"
 import type { KubeApi, RawObject } from "../kube/api.ts"
 import { Nats, natsCall } from "../nats/connection.ts"
 import { collect } from "../trace/collect.ts"
+import type { SpanRecord } from "../trace/span.ts"
 import { draw, tell } from "../trace/story.ts"
 import type { Kubectl } from "./kubectl.ts"
 
@@ -46,6 +47,23 @@ const observe = (
       yield* Effect.sleep("5 millis")
     }
     return yield* new NotObserved({ what, last })
+  })
+
+/** The waterfall of a Service, as `extip trace` prints it, as soon as it holds what we wait for. */
+const traceOf = (ref: Ref, isWhole: (spans: ReadonlyArray<SpanRecord>) => boolean) =>
+  Effect.gen(function* () {
+    const nats = yield* Nats
+    const kinds = kindsOf(functions(defaultSettings))
+    const start = performance.now()
+    for (;;) {
+      const found = yield* natsCall("read the traces", () => collect(nats.js, kinds, { kind: Service, ref }))
+      if (isWhole(found.spans)) return draw(tell(found.events, found.spans))
+      if (performance.now() - start > deadlineMillis) {
+        const last = found.spans.map((span) => span.function).join(", ")
+        return yield* new NotObserved({ what: "the whole trace", last })
+      }
+      yield* Effect.sleep("50 millis")
+    }
   })
 
 export interface TaleOptions {
@@ -99,14 +117,10 @@ export const tellStory = ({ api, kubectl, natsUrl, examples }: TaleOptions) =>
     yield* step(`test-pool says allocated: ${JSON.stringify((allocated.object["status"] as any).allocated)}`)
 
     yield* Console.log("\n  who did what, when:  extip trace service/default/web\n")
-    yield* Effect.gen(function* () {
-      const nats = yield* Nats
-      const kinds = kindsOf(functions(defaultSettings))
-      const found = yield* natsCall("read the traces", () =>
-        collect(nats.js, kinds, { kind: Service, ref: web })
-      )
-      for (const line of draw(tell(found.events, found.spans))) yield* Console.log(`  ${line}`)
-    }).pipe(Effect.provide(Nats.layer({ url: natsUrl, name: "extip-up" })))
+    const trace = yield* traceOf(web, (spans) =>
+      spans.some((span) => span.function === "summarize-pool")
+    ).pipe(Effect.provide(Nats.layer({ url: natsUrl, name: "extip-up" })))
+    for (const line of trace) yield* Console.log(`  ${line}`)
 
     yield* kubectl("delete", "service", "web")
     const free = yield* observe(

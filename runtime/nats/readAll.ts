@@ -8,9 +8,11 @@ export interface ReadAll {
   /** From this sequence on. */
   readonly from?: number
   readonly headersOnly?: boolean
+  /** Ends the reading: a stream that is gone, or a server that is away, would not. */
+  readonly signal?: AbortSignal
 }
 
-/** Hands over every message that matches now, in the stream's order, then returns. */
+/** Hands over every message that matches now, in the stream's order, then returns. Throws the signal's reason. */
 export const readAll = async (
   js: JetStreamClient,
   what: ReadAll,
@@ -26,10 +28,18 @@ export const readAll = async (
   })
   try {
     if ((await consumer.info(true)).num_pending === 0) return
-    for await (const message of await consumer.consume({ max_messages: 1_000 })) {
+    what.signal?.throwIfAborted()
+    const messages = await consumer.consume({ max_messages: 1_000 })
+    const stop = () => messages.stop()
+    what.signal?.addEventListener("abort", stop, { once: true })
+    let isWhole = false
+    for await (const message of messages) {
       each(message)
-      if (message.info.pending === 0) break
+      isWhole = message.info.pending === 0
+      if (isWhole) break
     }
+    what.signal?.removeEventListener("abort", stop)
+    if (!isWhole) what.signal?.throwIfAborted()
   } finally {
     await consumer.delete().catch(() => false)
   }

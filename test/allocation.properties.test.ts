@@ -9,7 +9,7 @@ const names = ["a", "b", "c", "d"]
 const Small = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 31 }))
 /** What a user does next, and to which Service. */
 const Act = Schema.Struct({
-  what: Schema.Literals(["ask", "ask", "ask", "stop", "delete", "retype"]),
+  what: Schema.Literals(["ask", "ask", "ask", "name", "stop", "delete", "retype"]),
   whom: Small
 })
 type Act = typeof Act.Type
@@ -27,6 +27,8 @@ const act = async (world: World, { what, whom }: Act): Promise<unknown> => {
   switch (what) {
     case "ask":
       return world.annotate(name, { "external-ip": "auto" })
+    case "name":
+      return world.annotate(name, { "external-ip": `10.0.0.${1 + (whom % 3)}` })
     case "stop":
       return world.annotate(name, { "external-ip": null })
     case "delete":

@@ -24,13 +24,16 @@ export const freeCountOf = (pool: LivePool | undefined, { taken }: Pick<World, "
 /** Whether a waiting Service could be served now, by an address of this pool among others. */
 const couldTake = ({ key, namespace, labels, request }: Waiting, pool: LivePool, world: World): boolean => {
   if (world.claims.hasService(key) || world.taken.isReservedFor(key)) return false
+  const applicant = world.waiting.applicant(namespace, labels)
   if (request._tag === "Addresses") {
     return request.addresses.every(
       (address) =>
-        !world.taken.has(address) && world.pools.around(address).some((each) => each.offers(address))
+        !world.taken.has(address) &&
+        world.pools
+          .around(address)
+          .some((each) => each.offers(address) && whyNotEligible(each, applicant, request) === undefined)
     )
   }
-  const applicant = world.waiting.applicant(namespace, labels)
   const offers = (other: LivePool, family: string): boolean =>
     other.addresses?.family === family &&
     other.available > 0 &&

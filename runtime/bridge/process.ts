@@ -72,6 +72,11 @@ export const bridgeProcess = (
           return void log(Effect.logWarning(`${news.resource}: ${news.message}`))
       }
     }
+    // A counter is shown from the first update on, and one that is not there cannot be alerted on.
+    synthesized.updateUnsafe(0, context)
+    for (const kind of kinds) {
+      Metric.withAttributes(restarts, { resource: resourceName(kind) }).updateUnsafe(0, context)
+    }
     const counters = new Map<string, Metric.Counter<number>>()
     return {
       isReady: () =>

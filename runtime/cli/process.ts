@@ -70,8 +70,15 @@ export const natsLayer = (flags: NatsFlags, name: string) =>
     creds: Option.getOrUndefined(flags.natsCreds)
   })
 
-/** Serves `/healthz`, `/readyz` and `/metrics`, and returns the address it listens on. */
-export const serveHealth = (listen: string, isReady: () => boolean) =>
+/**
+ * Serves `/healthz`, `/readyz` and `/metrics`, and returns the address it listens on. `observe` is called whenever
+ * somebody asks for the metrics: it sets those that are read off the present state.
+ */
+export const serveHealth = (
+  listen: string,
+  isReady: () => boolean,
+  observe: (context: Context.Context<never>) => void = () => undefined
+) =>
   Effect.gen(function* () {
     const [, host, port] = /^(.*):(\d+)$/.exec(listen) ?? []
     if (host === undefined) {
@@ -86,7 +93,18 @@ export const serveHealth = (listen: string, isReady: () => boolean) =>
           HttpServerResponse.text(isReady() ? "ok\n" : "not ready\n", { status: isReady() ? 200 : 503 })
         )
       ),
-      PrometheusMetrics.layerHttp({ path: "/metrics" })
+      HttpRouter.add(
+        "GET",
+        "/metrics",
+        Effect.contextWith((context: Context.Context<never>) => {
+          observe(context)
+          return Effect.succeed(
+            HttpServerResponse.text(PrometheusMetrics.formatUnsafe(context), {
+              contentType: "text/plain; version=0.0.4; charset=utf-8"
+            })
+          )
+        })
+      )
     )
     const server = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
       Layer.provideMerge(

@@ -10,6 +10,7 @@ import { httpApi } from "../kube/http.ts"
 import { requirePermissions } from "../kube/permissions.ts"
 import { selectFunctions } from "./load.ts"
 import * as options from "./options.ts"
+import { observePools } from "./pools.ts"
 import { misdeclared, natsLayer, observability, serveHealth, untilStopped } from "./process.ts"
 import { settingsOf } from "./settings.ts"
 
@@ -85,7 +86,8 @@ export const functionsCommand = Command.make(
       const functions = yield* selected(flags)
       const api = httpApi(yield* openCluster(Option.getOrUndefined(flags.kubeconfig)))
       const process = yield* hostProcess(api, functions, { concurrency: flags.concurrency })
-      yield* serveHealth(flags.http, process.isReady)
+      const settings = yield* settingsOf(flags)
+      yield* serveHealth(flags.http, process.isReady, observePools(process.view, functions, settings))
       // Where the API server is away now, the first event will wait for it; a missing rule will not mend itself.
       yield* requirePermissions(api, functions).pipe(
         Effect.catchTag("Unavailable", (failure) => Effect.logWarning(failure.message))

@@ -1,20 +1,13 @@
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
 import type { FunctionDefinition } from "../Function.ts"
 import type { KubeApi } from "../kube/api.ts"
 import { Nats } from "../nats/connection.ts"
+import type { View } from "../View.ts"
 import { type HostNews, type HostState, runHost } from "./host.ts"
 
-const parked = Metric.counter("extip_parked_total", {
-  description: "Events that a function gave up on; see `extip parked list`",
-  incremental: true
-})
-const retries = Metric.counter("extip_retries_total", {
-  description: "Runs that have to be repeated",
-  incremental: true
-})
-
 export interface HostProcess {
+  /** The world as the host sees it; `undefined` while it is not whole. */
+  readonly view: () => View | undefined
   readonly isReady: () => boolean
   readonly run: (signal: AbortSignal) => Promise<void>
 }
@@ -61,16 +54,15 @@ export const hostProcess = (
             case "Rejected":
               return void log(Effect.logInfo(`rejected: ${news.cause}`).pipe(about))
             case "Again":
-              Metric.withAttributes(retries, { function: news.function }).updateUnsafe(1, context)
               return void log(Effect.logDebug(`again (attempt ${news.attempt}): ${news.cause}`).pipe(about))
             case "Parked":
-              Metric.withAttributes(parked, { function: news.function }).updateUnsafe(1, context)
               return void log(Effect.logError(`parked: ${news.cause}`).pipe(about))
           }
         }
       }
     }
     return {
+      view: () => (state?.isReady() ? state.view : undefined),
       isReady: () => nats.isConnected() && (state?.isReady() ?? false),
       run: (signal) =>
         runHost(

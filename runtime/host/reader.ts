@@ -11,7 +11,7 @@ import { type Kind, type KubeObject, refKey } from "../Kind.ts"
 import type { RawObject } from "../kube/api.ts"
 import { parseSubject, resourceSubjects, resourceToken } from "../nats/names.ts"
 import { readAll } from "../nats/readAll.ts"
-import { originSequence, readIncarnation } from "../nats/streams.ts"
+import { lossOf, originSequence, readIncarnation } from "../nats/streams.ts"
 import type { WorldView } from "./worldView.ts"
 
 export interface ReaderOptions {
@@ -86,6 +86,7 @@ export class Reader {
         } finally {
           lost.abort()
           stop()
+          for (const waiter of this.#waiters.splice(0)) waiter.resolve()
         }
       } catch (cause) {
         lost.abort()
@@ -181,12 +182,12 @@ export class Reader {
     while (!signal.aborted) {
       await delay(checkMillis, undefined, { signal }).catch(() => undefined)
       if (signal.aborted || !this.#options.isConnected()) continue
-      const now = await readIncarnation(this.#options.jsm).catch(() => "away" as const)
-      if (now === "away") continue
-      if (now === undefined || now.created !== created || now.lastSequence < this.position) {
-        this.#options.say({ _tag: "Lost", message: "the log is another one now" })
+      // As we know it now: while the answer is on its way, the log and we go on.
+      const known = { created, sequence: this.position, id: undefined }
+      const loss = await lossOf(this.#options.jsm, known).catch(() => undefined)
+      if (loss !== undefined) {
+        this.#options.say({ _tag: "Lost", message: loss })
         lost.abort()
-        for (const waiter of this.#waiters.splice(0)) waiter.resolve()
       }
     }
   }

@@ -1,48 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { type Disposed, type Disposition, Park, Reject, Retry, RetryAfter } from "../Disposition.ts"
 import { defineFunction, type FunctionDefinition } from "../Function.ts"
-import { type EventNote, Kube } from "../Kube.ts"
-import { MemoryApi } from "../kube/memory.ts"
-import { create, patch, read, remove } from "../Needs.ts"
+import type { Kube } from "../Kube.ts"
 import { every } from "../Trigger.ts"
-import type { SpanRecord } from "../trace/span.ts"
-import { backoffMillis, maxAttempts, type RunServices, runOnce, type Target } from "./run.ts"
-import { at, Thing } from "./thing.fixture.ts"
-import { WorldView } from "./worldView.ts"
+import { bench, needs, object } from "./run.fixture.ts"
+import { backoffMillis, maxAttempts } from "./run.ts"
+import { Thing } from "./thing.fixture.ts"
 
-/** One process with one thing in its view. */
-const bench = async () => {
-  const api = new MemoryApi()
-  const view = new WorldView([Thing])
-  const spans: Array<SpanRecord> = []
-  const notes: Array<EventNote & { readonly by: string }> = []
-  const body = { metadata: { namespace: "default", name: "a" }, spec: { colour: "red" } }
-  view.applyWrite(Thing, await Effect.runPromise(api.create(Thing, "default", body)))
-  const services: RunServices = {
-    api,
-    view,
-    note: (_kind, _object, by, note) => notes.push({ ...note, by }),
-    wake: async () => undefined,
-    record: (span) => spans.push(span),
-    caused: () => undefined,
-    causeOf: () => undefined,
-    host: "here",
-    context: Context.empty() as Context.Context<never>
-  }
-  const run = (fn: FunctionDefinition<any>, attempt = 1, target: Target = object()) =>
-    runOnce(fn, target, attempt, undefined, services)
-  return { run, api, view, spans, notes }
-}
-
-const object = (name = "a", gives: "object" | "key" = "object"): Target => ({
-  _tag: "Object",
-  kind: Thing,
-  ref: at(name),
-  gives
-})
-const needs = [read(Thing)]
 const failure = (disposition: Disposition): Disposed => ({
   _tag: "Failed",
   message: "it failed",
@@ -180,82 +145,5 @@ describe("a handler that fails", () => {
     const longest = [1, 2, 3, 4, 9, 10, 11, 99].map((attempt) => backoffMillis(attempt, 1))
     expect(longest).toEqual([50, 100, 200, 400, 12_800, 25_600, 30_000, 30_000])
     expect(backoffMillis(3, 0)).toBe(100)
-  })
-})
-
-describe("a handler's writes", () => {
-  const patched = (colour: string, declared: ReadonlyArray<ReadonlyArray<any>>) =>
-    defineFunction({
-      name: "paint-on-change",
-      on: [Thing.changed],
-      needs: declared as typeof needs,
-      handle: Effect.fnUntraced(function* (thing: Thing) {
-        const kube = yield* Kube
-        const { uid, resourceVersion } = thing.metadata
-        yield* kube.patch(Thing, at("a"), { uid, resourceVersion }, { spec: { colour } })
-        return `painted ${kube.find(Thing, at("a"))?.spec.colour}`
-      })
-    })
-
-  it("are in the view at once, and in the trace", async () => {
-    const { run, spans } = await bench()
-    expect(await run(patched("blue", [...needs, patch(Thing)]))).toEqual({
-      _tag: "Done",
-      decision: "painted blue"
-    })
-    expect(spans).toMatchObject([
-      { writes: [{ object: "things.test.example/default/a", verb: "patch", resourceVersion: "2" }] }
-    ])
-  })
-
-  it("are refused before the network when they are not among its needs", async () => {
-    const { run, api } = await bench()
-    const before = JSON.stringify(api.list(Thing))
-    const ended = await run(patched("blue", [...needs, create(Thing)]))
-    expect(ended).toMatchObject({
-      _tag: "Again",
-      cause: expect.stringContaining(
-        'function "paint-on-change" tried to patch things.test.example, which is not in its "needs"'
-      )
-    })
-    expect(JSON.stringify(api.list(Thing))).toBe(before)
-  })
-
-  it("that lose leave what won in the view, so that the next attempt decides on it", async () => {
-    const { run, api, view, spans } = await bench()
-    await Effect.runPromise(api.mergePatch(Thing, at("a"), { spec: { colour: "white" } }))
-    const fn = patched("blue", [...needs, patch(Thing)])
-    expect(await run(fn)).toMatchObject({
-      _tag: "Again",
-      cause: expect.stringContaining("it changed meanwhile")
-    })
-    expect(view.find(Thing, at("a"))?.spec.colour).toBe("white")
-    expect(spans).toMatchObject([{ outcome: "retry", writes: [{ failure: "Conflict" }] }])
-    expect(await run(fn, 2)).toEqual({ _tag: "Done", decision: "painted blue" })
-  })
-
-  it("that find nothing to delete are no failure", async () => {
-    const { run, view } = await bench()
-    const removing = defineFunction({
-      name: "drop-on-change",
-      on: [Thing.changed],
-      needs: [...needs, remove(Thing)],
-      handle: Effect.fnUntraced(function* (thing: Thing) {
-        const kube = yield* Kube
-        yield* kube.remove(Thing, at("a"), { uid: thing.metadata.uid })
-        yield* kube.remove(Thing, at("a"), { uid: thing.metadata.uid })
-        return "gone"
-      })
-    })
-    expect(await run(removing)).toEqual({ _tag: "Done", decision: "gone" })
-    expect(view.find(Thing, at("a"))).toBeUndefined()
-  })
-
-  it("to what is gone take it out of the view", async () => {
-    const { run, api, view } = await bench()
-    await Effect.runPromise(api.remove(Thing, at("a")))
-    const ended = await run(patched("blue", [...needs, patch(Thing)]))
-    expect(ended).toMatchObject({ _tag: "Again", cause: expect.stringContaining("there is no such object") })
-    expect(view.find(Thing, at("a"))).toBeUndefined()
   })
 })

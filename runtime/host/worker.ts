@@ -12,6 +12,9 @@ import type { Hydrated, Reader } from "./reader.ts"
 import { describeTarget, type RunServices, runOnce, type Target, targetKey, type Woken } from "./run.ts"
 import { type Cause, type RunResult, Work } from "./work.ts"
 
+/** How often the lag is looked at. */
+const lookMillis = 5_000
+
 export interface WorkerOptions {
   readonly fn: FunctionDefinition<any>
   readonly js: JetStreamClient
@@ -106,6 +109,8 @@ export class Worker {
     const signal = hydrated.lost
     this.#work = this.#newWork()
     const progress = setInterval(() => this.#sayProgress(), ackWaitMillis / 3)
+    const looks = setInterval(() => void this.#look(), lookMillis)
+    void this.#look()
     try {
       while (!signal.aborted) {
         try {
@@ -130,8 +135,16 @@ export class Worker {
       }
     } finally {
       clearInterval(progress)
+      clearInterval(looks)
       await this.#drain()
     }
+  }
+
+  /** How far behind it is, for the metrics. */
+  async #look(): Promise<void> {
+    const { fn, jsm, metrics } = this.#options
+    const seen = await jsm.consumers.info("KUBE", fn.name).catch(() => undefined)
+    metrics.looked(fn.name, { pending: seen?.num_pending ?? 0, retrying: this.retrying })
   }
 
   async #drain(): Promise<void> {
@@ -253,7 +266,10 @@ export class Worker {
     const what = { function: fn.name, object: describeTarget(target) }
     switch (ended._tag) {
       case "Again":
-        if (ended.cause !== "interrupted") say({ _tag: "Again", ...what, cause: ended.cause, attempt })
+        if (ended.cause !== "interrupted") {
+          metrics.again(fn.name)
+          say({ _tag: "Again", ...what, cause: ended.cause, attempt })
+        }
         return ended
       case "Park":
         return await this.#park(target, ended.cause, attempt, ended.span.traceId)
@@ -261,7 +277,10 @@ export class Worker {
         say({ _tag: "Rejected", ...what, cause: ended.cause })
         return { _tag: "Settled" }
       case "Done":
-        if (ended.decision !== undefined) say({ _tag: "Done", ...what, decision: ended.decision })
+        if (ended.decision !== undefined) {
+          if (woken !== undefined && woken.at > 0) metrics.reacted(fn.name, Date.now() - woken.at)
+          say({ _tag: "Done", ...what, decision: ended.decision })
+        }
         return { _tag: "Settled" }
       default:
         return { _tag: "Settled" }
@@ -287,6 +306,7 @@ export class Worker {
     } catch {
       return { _tag: "Again", afterMillis: 5_000 }
     }
+    this.#options.metrics.parked(fn.name)
     say({ _tag: "Parked", function: fn.name, object: parked.object, cause })
     return { _tag: "Settled" }
   }

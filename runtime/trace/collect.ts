@@ -1,5 +1,5 @@
 import type { JetStreamClient, JsMsg } from "@nats-io/jetstream"
-import { type KindId, refKey, resourceName } from "../Kind.ts"
+import { type KindId, type Ref, refKey, resourceName } from "../Kind.ts"
 import { objectSubjects, parseSubject, resourceToken } from "../nats/names.ts"
 import { readAll } from "../nats/readAll.ts"
 import { traceSubject } from "./recorder.ts"
@@ -9,88 +9,109 @@ import type { EventRecord } from "./story.ts"
 /** An object, as the command line names it. */
 export interface Wanted {
   readonly kind: KindId
-  readonly ref: { readonly namespace: string; readonly name: string }
+  readonly ref: Ref
 }
 
+/** Filters of one read; the server takes many more, but each is looked up. */
+const filtersAtOnce = 100
+/** Runs of one story. What an object went through in a day may be more than anybody reads. */
+const maxSpans = 2_000
+
+const stateOf = (state: { readonly uid: string; readonly resourceVersion: string }): string =>
+  `${state.uid}.${state.resourceVersion}`
+
 /**
- * Gathers what happened to an object, and to what its functions touched: the spans that ran for it, the traces that
- * these belong to, and the events of every object in them.
+ * Gathers what happened to an object, and what followed from it: the runs for it, the events of their writes, the runs
+ * that these events woke (on whatever host: the event's sequence joins them), and so on.
  */
 export const collect = async (
   js: JetStreamClient,
   kinds: ReadonlyArray<KindId>,
   wanted: Wanted
 ): Promise<{ readonly events: ReadonlyArray<EventRecord>; readonly spans: ReadonlyArray<SpanRecord> }> => {
-  const byName = new Map(kinds.map((kind) => [resourceName(kind), kind]))
-  const byToken = new Map(kinds.map((kind) => [resourceToken(kind), kind]))
-  const spans = new Map<string, SpanRecord>()
-  const take = (message: JsMsg) => {
-    for (const span of message.json<ReadonlyArray<SpanRecord>>())
-      spans.set(`${span.spanId} ${span.attempt}`, span)
-  }
   const path = `${resourceName(wanted.kind)}/${refKey(wanted.ref)}`
-  await readAll(js, { stream: "TRACE", filters: [traceSubject("*", path)] }, take)
-  const traces = new Set([...spans.values()].map((span) => span.traceId))
-  if (traces.size > 0) {
-    await readAll(
-      js,
-      { stream: "TRACE", filters: [...traces].slice(-100).map((id) => traceSubject(id, "*")) },
-      take
-    )
-  }
-  const objects = new Set([path])
-  for (const span of spans.values()) {
-    // Timers run for no object, but write to some.
-    for (const write of span.writes) objects.add(write.object)
-    if (span.object !== "tick") objects.add(span.object)
-  }
-  const filters: Array<string> = []
-  for (const object of objects) {
-    const [resource, ...rest] = object.split("/")
-    const kind = byName.get(resource!)
-    if (kind === undefined || filters.length >= 200) continue
-    const [first, second] = rest
-    const ref = second === undefined ? { namespace: "", name: first! } : { namespace: first!, name: second }
-    filters.push(objectSubjects(kind, ref))
-  }
-  const events: Array<EventRecord> = []
-  await readAll(js, { stream: "KUBE", filters, headersOnly: true }, (message) => {
-    const parsed = parseSubject(message.subject)
-    const kind = parsed === undefined ? undefined : byToken.get(parsed.resource)
-    if (parsed === undefined || kind === undefined) return
-    const header = (name: string) => message.headers?.get(name) ?? ""
-    events.push({
-      sequence: message.seq,
-      object: `${resourceName(kind)}/${refKey(parsed.ref)}`,
-      verb: parsed.verb,
-      uid: header("ce-uid"),
-      resourceVersion: parsed.verb === "deleted" ? "deleted" : header("ce-resourceversion"),
-      at: Date.parse(header("ce-time")),
-      synthesized: header("ce-synthesized") === "true",
-      ...(header("ce-manager") === ""
-        ? {}
-        : {
-            by: {
-              manager: header("ce-manager"),
-              operation: header("ce-operation"),
-              at: header("ce-changedat")
-            }
-          })
+  const spans = new Map<string, SpanRecord>()
+  const events = new Map<number, EventRecord>()
+  const read = { objects: new Set<string>(), sequences: new Set<number>() }
+  const readSpans = (filters: ReadonlyArray<string>) =>
+    readInParts(js, "TRACE", filters, (message) => {
+      for (const span of message.json<ReadonlyArray<SpanRecord>>()) {
+        spans.set(`${span.spanId} ${span.attempt}`, span)
+      }
     })
-  })
-  // What other objects went through besides is their own story.
-  const inTraces = new Set<string>()
-  for (const span of spans.values()) {
-    for (const write of span.writes) inTraces.add(`${write.uid}.${write.resourceVersion}`)
-  }
-  const woke = new Set([...spans.values()].map((span) => span.event?.sequence))
-  return {
-    spans: [...spans.values()],
-    events: events.filter(
-      (event) =>
-        event.object === path ||
-        woke.has(event.sequence) ||
-        inTraces.has(`${event.uid}.${event.resourceVersion}`)
+
+  await readSpans([traceSubject("*", path, "*")])
+  const traces = new Set([...spans.values()].map((span) => span.traceId))
+  await readSpans([...traces].slice(-filtersAtOnce).map((id) => traceSubject(id, "*", "*")))
+  for (;;) {
+    const objects = new Set([path])
+    const written = new Set<string>()
+    const woke = new Set<number>()
+    for (const { object, writes, event } of spans.values()) {
+      if (object !== "tick") objects.add(object)
+      if (event !== undefined) woke.add(event.sequence)
+      for (const write of writes) {
+        // Timers run for no object, but write to some.
+        objects.add(write.object)
+        if (write.failure === undefined) written.add(stateOf(write))
+      }
+    }
+    const unread = [...objects].filter((object) => !read.objects.has(object))
+    for (const object of unread) read.objects.add(object)
+    const filters = unread.map((object) => subjectsOf(kinds, object)).filter((filter) => filter !== undefined)
+    await readInParts(js, "KUBE", filters, (message) => {
+      const event = eventOf(kinds, message)
+      if (event !== undefined) events.set(event.sequence, event)
+    })
+    // What other objects went through besides is their own story.
+    const told = [...events.values()].filter(
+      (event) => event.object === path || woke.has(event.sequence) || written.has(stateOf(event))
     )
+    const followed = told.filter(({ sequence }) => !read.sequences.has(sequence))
+    if (followed.length === 0 || spans.size > maxSpans) return { spans: [...spans.values()], events: told }
+    for (const { sequence } of followed) read.sequences.add(sequence)
+    await readSpans(followed.map(({ sequence }) => traceSubject("*", "*", sequence)))
+  }
+}
+
+const readInParts = async (
+  js: JetStreamClient,
+  stream: "TRACE" | "KUBE",
+  filters: ReadonlyArray<string>,
+  take: (message: JsMsg) => void
+): Promise<void> => {
+  for (let at = 0; at < filters.length; at += filtersAtOnce) {
+    const part = { stream, filters: filters.slice(at, at + filtersAtOnce), headersOnly: stream === "KUBE" }
+    await readAll(js, part, take)
+  }
+}
+
+/** The subjects of the events of an object that is named as `services/default/web`. */
+const subjectsOf = (kinds: ReadonlyArray<KindId>, object: string): string | undefined => {
+  const [resource, first, second] = object.split("/")
+  const kind = kinds.find((candidate) => resourceName(candidate) === resource)
+  if (kind === undefined || first === undefined) return undefined
+  return objectSubjects(
+    kind,
+    second === undefined ? { namespace: "", name: first } : { namespace: first, name: second }
+  )
+}
+
+const eventOf = (kinds: ReadonlyArray<KindId>, message: JsMsg): EventRecord | undefined => {
+  const parsed = parseSubject(message.subject)
+  const kind = kinds.find((candidate) => resourceToken(candidate) === parsed?.resource)
+  if (parsed === undefined || kind === undefined) return undefined
+  const header = (name: string) => message.headers?.get(name) ?? ""
+  const manager = header("ce-manager")
+  const by = { manager, operation: header("ce-operation"), at: header("ce-changedat") }
+  return {
+    sequence: message.seq,
+    object: `${resourceName(kind)}/${refKey(parsed.ref)}`,
+    verb: parsed.verb,
+    uid: header("ce-uid"),
+    resourceVersion: parsed.verb === "deleted" ? "deleted" : header("ce-resourceversion"),
+    at: Date.parse(header("ce-time")),
+    synthesized: header("ce-synthesized") === "true",
+    ...(manager === "" ? {} : { by })
   }
 }

@@ -3,9 +3,12 @@ import { token } from "../nats/names.ts"
 import type { SpanContext } from "./context.ts"
 import type { SpanRecord } from "./span.ts"
 
-/** `trace.<trace id>.<object>`, the object's path as one token: found by either. `*` stands for any. */
-export const traceSubject = (traceId: string, object: string): string =>
-  `trace.${traceId}.${object === "*" ? "*" : token(object)}`
+/**
+ * `trace.<trace id>.<object>.<sequence>`: the object's path as one token, and the event that woke the run (0 for
+ * none). Found by each of the three; `*` stands for any.
+ */
+export const traceSubject = (traceId: string, object: string, sequence: number | "*"): string =>
+  `trace.${traceId}.${object === "*" ? "*" : token(object)}.${sequence}`
 
 const maxBuffered = 10_000
 const flushMillis = 50
@@ -47,7 +50,9 @@ export class SpanRecorder {
       this.#timer = setTimeout(() => this.flush(), 1_000)
       return
     }
-    const bySubject = Map.groupBy(this.#buffer, (span) => traceSubject(span.traceId, span.object))
+    const bySubject = Map.groupBy(this.#buffer, (span) =>
+      traceSubject(span.traceId, span.object, span.event?.sequence ?? 0)
+    )
     this.#buffer = []
     for (const [subject, spans] of bySubject) this.#connection.publish(subject, JSON.stringify(spans))
   }

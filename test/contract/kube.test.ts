@@ -5,7 +5,10 @@ import { MemoryApi } from "../../runtime/testkit.ts"
 import { Cluster } from "../support/cluster.ts"
 import { withControlPlane } from "../support/parts.ts"
 import { until } from "../support/until.ts"
-import { type Backend, behaves, type Told } from "./behaviours.ts"
+import type { Backend, Told } from "./backend.ts"
+import { servesFunctions } from "./functions.ts"
+import { keepsObjects } from "./objects.ts"
+import { keepsStatus } from "./status.ts"
 
 const memory = (): Backend => {
   const api = new MemoryApi()
@@ -56,7 +59,9 @@ const follow = (cluster: Cluster) => async (kind: KindId) => {
 
 describe("Kubernetes in memory", () => {
   const backend = memory()
-  behaves(() => backend)
+  keepsObjects(() => backend)
+  keepsStatus(() => backend)
+  describe("as a function has it", () => servesFunctions(() => backend))
 })
 
 withControlPlane("Kubernetes itself", (shared) => {
@@ -67,5 +72,8 @@ withControlPlane("Kubernetes itself", (shared) => {
     await cluster.namespace("contract")
   })
   afterAll(() => cluster.close())
-  behaves(() => ({ api: cluster.api, namespace: "contract", follow: follow(cluster) }))
+  const backend = () => ({ api: cluster.api, namespace: "contract", follow: follow(cluster) })
+  keepsObjects(backend)
+  keepsStatus(backend)
+  describe("as a function has it", () => servesFunctions(backend))
 })

@@ -66,7 +66,7 @@ withParts("of two bridges", (shared) => {
     proxy.behave({ _tag: "HoldClient" })
     await writes.change(all)
     await writes.create(names("fresh", 20))
-    await until("it to have sent that", () => proxy.held > 5_000, { last: () => proxy.held })
+    await until("it to have sent that", () => proxy.held > 50_000, { last: () => proxy.held })
     first.signal("SIGSTOP")
     const frozen = performance.now()
     await second.says("Synced")

@@ -77,7 +77,9 @@ withParts("extip parked", (shared) => {
   it("retries one: the function runs for the object's present state, and it leaves the list", async () => {
     const number = numberOf(await parked("list"), "bad")!
     process.env["PARKING_MENDED"] = "yes"
-    expect(await parked("retry", number)).toContain("throw-on-change runs again for configmaps/cli-parked/bad")
+    expect(await parked("retry", number)).toContain(
+      "throw-on-change runs again for configmaps/cli-parked/bad"
+    )
     await until("it to be done", async () => (await maps.data("bad"))["done"] === "yes")
     expect(await parked("list")).toBe("nothing is parked\n")
   })

@@ -147,7 +147,7 @@ withParts("extip trace and why", (shared) => {
       "extip_pool_size",
       "extip_pool_used",
       "extip_pool_available",
-      "extip_change_to_address_seconds"
+      "extip_change_to_done_seconds"
     ]) {
       expect(ofHosts).toContain(`# TYPE ${name}`)
     }

@@ -104,7 +104,10 @@ withParts("a Service is given", (shared) => {
     await shared_("share-clash", 443)
     expect(await ours.given("share-clash")).not.toBe(address)
     await ours.removeService("share-80")
-    await until("the other to hold it alone", async () => (await ours.holders(address))?.join() === "share-443")
+    await until(
+      "the other to hold it alone",
+      async () => (await ours.holders(address))?.join() === "share-443"
+    )
     expect(await ours.shown("share-443")).toEqual([address])
   })
 
@@ -187,9 +190,9 @@ withParts("a Service is given", (shared) => {
       annotations: { "external-ip": "auto", "external-ip-pool": "functions-later" }
     })
     await ours.event("turn-e", "AllocationFailed")
-    expect(await Promise.all(["turn-c", "turn-a", "turn-b", "turn-d"].map((name) => ours.shown(name)))).toEqual(
-      [["10.78.1.1"], ["10.78.1.2"], ["10.78.1.3"], ["10.78.1.200"]]
-    )
+    expect(
+      await Promise.all(["turn-c", "turn-a", "turn-b", "turn-d"].map((name) => ours.shown(name)))
+    ).toEqual([["10.78.1.1"], ["10.78.1.2"], ["10.78.1.3"], ["10.78.1.200"]])
     await ours.removeService("turn-c")
     await ours.unclaimed("10.78.1.1")
   })

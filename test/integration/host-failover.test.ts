@@ -60,8 +60,9 @@ withParts("two function hosts", (shared) => {
   it("lose nothing when the active one is killed at work: the other goes on", async () => {
     const active = (await signed("pinned"))[0]!.doneBy!
     await give("killed", 12, 300)
-    await until("half of it to be done", async () =>
-      (await signed("killed")).filter(({ doneBy }) => doneBy !== undefined).length >= 4
+    await until(
+      "half of it to be done",
+      async () => (await signed("killed")).filter(({ doneBy }) => doneBy !== undefined).length >= 4
     )
     await hosts.get(active)!.kill("SIGKILL")
     hosts.delete(active)

@@ -1,8 +1,8 @@
 import { rmSync } from "node:fs"
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { defineFunction, every, Kube, patch, read, refOf } from "../../runtime/index.ts"
 import type { BridgeNews } from "../../runtime/bridge/bridge.ts"
+import { defineFunction, every, Kube, patch, read, refOf } from "../../runtime/index.ts"
 import { ConfigMap, ConfigMaps, isIn } from "../support/configMaps.ts"
 import { withParts } from "../support/parts.ts"
 import { type Running, type RunningHost, Stack } from "../support/stack.ts"
@@ -35,7 +35,13 @@ withParts("a function host in trouble", (shared) => {
     until(
       `every ConfigMap to be copied by ${name} as ${from}`,
       async () => (await maps.list()).every((map) => (map["data"] as any)?.[name] === from),
-      { last: async () => [(await maps.list()).map((map) => map["data"]), host.news.slice(-3), bridge.news.slice(-3)] }
+      {
+        last: async () => [
+          (await maps.list()).map((map) => map["data"]),
+          host.news.slice(-3),
+          bridge.news.slice(-3)
+        ]
+      }
     )
   const setAll = async (from: string) => {
     for (const { metadata } of await maps.list()) await maps.set(metadata.name, { from })
@@ -97,7 +103,10 @@ withParts("a function host in trouble", (shared) => {
     await Effect.runPromise(stack.nats.process.kill("SIGKILL"))
     rmSync(stack.nats.storeDir, { recursive: true })
     await Effect.runPromise(stack.nats.process.start)
-    await until("the host to be ready on the new log", () => host.news.filter(({ _tag }) => _tag === "Hydrated").length > 1)
+    await until(
+      "the host to be ready on the new log",
+      () => host.news.filter(({ _tag }) => _tag === "Hydrated").length > 1
+    )
     await maps.create("map-after", { from: "c" })
     await copied("wiped", "c")
     expect((await maps.list()).map(({ metadata }) => metadata.resourceVersion)).toEqual(

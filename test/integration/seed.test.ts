@@ -102,6 +102,8 @@ withParts("auto-allocation, as the original describes it", (shared) => {
     await ours.shows("cidr-1", "10.77.1.1")
     await ours.service("cidr-2", { annotations: { "external-ip": "auto", "external-ip-pool": "seed-cidr" } })
     await ours.shows("cidr-2", "10.77.1.2")
-    expect((await ours.cluster.get(IpClaimPool, { namespace: "", name: "seed-cidr" }))?.status.capacity).toBe(2)
+    expect((await ours.cluster.get(IpClaimPool, { namespace: "", name: "seed-cidr" }))?.status.capacity).toBe(
+      2
+    )
   })
 })

@@ -113,6 +113,13 @@ export class Cluster {
     return (answer as { readonly items: ReadonlyArray<Seen> }).items
   }
 
+  /** Deletes all objects of a kind in one request, in one namespace or everywhere. */
+  async deleteAll(kind: KindId, namespace = "", query: Record<string, string> = {}): Promise<void> {
+    const path = collectionPath(kind, namespace)
+    const operation = `delete all ${kind.plural}`
+    await Effect.runPromise(call(this.#access, { method: "DELETE", path, query, operation }))
+  }
+
   /** Kubernetes Events on an object. */
   events(name: string, namespace: string): Promise<ReadonlyArray<Seen & Record<string, any>>> {
     const kind = { group: "", version: "v1", kind: "Event", plural: "events", namespaced: true }

@@ -37,6 +37,12 @@ export const faults = (world: World): ReadonlyArray<string> => {
     }
     const entries = claim.spec.services ?? []
     if (entries.length === 0) found.push(`${address} leaked: its claim names nobody`)
+    if (
+      entries.length > 1 &&
+      entries.some(({ origin, share }) => origin === "allocated" && share === undefined)
+    ) {
+      found.push(`${address} is shared by those who share nothing`)
+    }
     for (const entry of entries) {
       const service = services.find((one) => isEntryOf(entry, one))
       if (service === undefined || !allocatedOf(service).includes(address)) {
@@ -48,10 +54,15 @@ export const faults = (world: World): ReadonlyArray<string> => {
   for (const pool of pools) if (pool._tag === "Success") free += Number(pool.success.capacity)
   for (const service of services) {
     const who = `${service.metadata.namespace}/${service.metadata.name}`
-    const [carried, wants] = [allocatedOf(service), wantsAddress(requestOf(service, defaultSettings))]
+    const carried = allocatedOf(service)
+    const request = requestOf(service, defaultSettings)
+    const wants = wantsAddress(request)
     if (wants && carried.length > 1) found.push(`${who} has ${carried.length} addresses`)
-    if (wants && carried.length === 0 && claims.length < free)
+    if (request._tag === "Auto" && carried.length === 0 && claims.length < free)
       found.push(`${who} waits while something is free`)
+    if (request._tag === "Addresses" && carried.some((address) => !request.addresses.includes(address))) {
+      found.push(`${who} asks for ${request.addresses} and has ${carried}`)
+    }
     if (!wants && carried.length > 0) found.push(`${who} asks for nothing and has ${carried}`)
     if (publishedOf(service).length !== carried.length) found.push(`${who} does not show ${carried}`)
     for (const address of shownOf(service)) {

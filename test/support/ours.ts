@@ -125,22 +125,21 @@ export class Ours {
 
   /** Takes away what this namespace's tests have made: the control plane is not theirs alone. */
   async removeAll(): Promise<void> {
-    const services = await this.cluster.list(Service, this.namespace)
-    const remove = (kind: typeof Service | typeof IpClaim, namespace: string, name: string) =>
-      Effect.ignore(this.cluster.api.remove(kind, { namespace, name }, {}))
-    const all = [
-      ...services.map(({ metadata }) => remove(Service, this.namespace, metadata.name)),
-      ...Array.from(this.#pools, (name) =>
-        Effect.ignore(this.cluster.api.remove(IpClaimPool, { namespace: "", name }, {}))
+    await this.cluster.deleteAll(Service, this.namespace)
+    for (const pool of this.#pools) {
+      await this.cluster.deleteAll(IpClaim, "", { labelSelector: `ip-pool-name=${pool}` })
+      await Effect.runPromise(
+        Effect.ignore(this.cluster.api.remove(IpClaimPool, { namespace: "", name: pool }, {}))
       )
-    ]
-    await Effect.runPromise(Effect.all(all, { concurrency: 16, discard: true }))
+    }
     this.#pools.clear()
-    const claims = (await this.cluster.list(IpClaim)).filter(({ spec }) =>
-      (spec.services ?? []).every((one: { namespace: string }) => one.namespace === this.namespace)
-    )
-    const gone = claims.map(({ metadata }) => remove(IpClaim, "", metadata.name))
-    await Effect.runPromise(Effect.all(gone, { concurrency: 16, discard: true }))
+    const isOurs = ({ namespace }: { readonly namespace: string }) => namespace === this.namespace
+    for (const { metadata, spec } of await this.cluster.list(IpClaim)) {
+      if (!(spec.services ?? []).every(isOurs)) continue
+      await Effect.runPromise(
+        Effect.ignore(this.cluster.api.remove(IpClaim, { namespace: "", name: metadata.name }, {}))
+      )
+    }
   }
 
   async close(): Promise<void> {

@@ -88,10 +88,14 @@ export class TcpProxy {
       server.destroy()
     }
     for (const socket of [client, server]) socket.setNoDelay(true).on("error", end).on("close", end)
+    let passed = Promise.resolve()
     this.#pump(connection, client, server, async (chunk) => {
       if (this.#isOf(connection, "HoldClient")) this.held += chunk.length
-      while (this.#isOf(connection, "HoldClient")) await this.#tick()
-      return true
+      passed = passed.then(async () => {
+        while (this.#isOf(connection, "HoldClient")) await this.#tick()
+        server.write(chunk)
+      })
+      return false
     })
     this.#pump(connection, server, client, (chunk) => this.#beforeClient(connection, chunk))
   }
@@ -104,12 +108,12 @@ export class TcpProxy {
     return connection.number <= this.#lostUpTo || this.#behaviour._tag === "BlackHole"
   }
 
+  /** `before` says whether the chunk is still to be passed on. */
   #pump(of: Connection, from: Socket, to: Socket, before: (chunk: Buffer) => Promise<boolean>): void {
     void (async () => {
       for await (const chunk of from as AsyncIterable<Buffer>) {
         if (this.#isLost(of)) continue
-        if (!(await before(chunk))) return
-        if (!to.write(chunk)) await once(to, "drain")
+        if ((await before(chunk)) && !to.write(chunk)) await once(to, "drain")
       }
     })().catch(() => undefined)
   }

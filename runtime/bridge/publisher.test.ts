@@ -1,0 +1,159 @@
+import { describe, expect, it } from "@effect/vitest"
+import { JetStreamApiError } from "@nats-io/jetstream"
+import { headers, type MsgHdrs } from "@nats-io/transport-node"
+import type { RawObject } from "../kube/api.ts"
+import type { KubeEvent } from "../nats/events.ts"
+import type { Known, KnownStates } from "./known.ts"
+import { Deposed, isOutdated, Publisher, type Seen } from "./publisher.ts"
+
+const kind = { group: "", version: "v1", kind: "Thing", plural: "things", namespaced: true }
+const ref = { namespace: "a", name: "b" }
+const key = "core.things.a.b"
+
+const object = (uid: string, resourceVersion: string): RawObject => ({
+  metadata: { ...ref, uid, resourceVersion }
+})
+const seen = (uid: string, version: string): Seen => ({
+  kind,
+  ref,
+  object: object(uid, version),
+  isGone: false,
+  synthesized: false
+})
+const gone = (uid: string, version: string, synthesized = false): Seen => ({
+  ...seen(uid, version),
+  isGone: true,
+  synthesized
+})
+const logged = (uid: string, resourceVersion: string, deleted = false): Known => ({
+  uid,
+  resourceVersion,
+  sequence: 1,
+  ref,
+  deleted
+})
+
+/** A log of one object that refuses what does not expect its last event, as the server does. */
+const newLog = () => {
+  const stored: Array<{ readonly subject: string; readonly headers: MsgHdrs }> = []
+  const published: Array<string> = []
+  const log = { stored, published, isDeposed: false, losesAcknowledgements: 0 }
+  const publisher = new Publisher({
+    stream: {
+      publish: async (subject, _body, message) => {
+        await Promise.resolve()
+        if (Number(message.get("Nats-Expected-Last-Subject-Sequence")) !== stored.length) {
+          throw new JetStreamApiError({ code: 400, err_code: 10071, description: "wrong last sequence" })
+        }
+        // The publisher may use its headers again; the log keeps what it was given.
+        const kept = headers()
+        for (const [name, values] of message) kept.set(name, values[0]!)
+        stored.push({ subject, headers: kept })
+        if (log.losesAcknowledgements-- > 0) throw new Error("no answer")
+        return stored.length
+      }
+    },
+    jsm: {
+      direct: {
+        getMessage: async () => {
+          const last = stored.at(-1)
+          return last === undefined ? null : { seq: stored.length, header: last.headers }
+        }
+      }
+    } as never,
+    source: "cluster",
+    incarnation: { created: "now", firstSequence: 0, lastSequence: 0 },
+    signal: new AbortController().signal,
+    mayPublish: () => undefined,
+    confirm: async () => {
+      if (log.isDeposed) throw new Deposed("another one is active")
+    },
+    published: (event) => published.push(`${event.verb} ${event.object.metadata.uid}`)
+  })
+  const events = () => stored.map((one) => `${one.subject.split(".").at(-1)} ${one.headers.get("ce-id")}`)
+  return { log, publisher, events, published }
+}
+
+describe("an event is outdated", () => {
+  const cases: ReadonlyArray<readonly [string, KubeEvent["verb"], string, string, Known, boolean]> = [
+    ["by the same state", "modified", "u", "5", logged("u", "5"), true],
+    ["by a newer state", "modified", "u", "5", logged("u", "6"), true],
+    ["not by an older state", "modified", "u", "5", logged("u", "4"), false],
+    ["not by an older state with fewer digits", "modified", "u", "10", logged("u", "9"), false],
+    ["by the deletion of its object", "modified", "u", "5", logged("u", "6", true), true],
+    ["by a successor of the same name", "modified", "u", "5", logged("v", "6"), true],
+    ["not by a predecessor of the same name", "added", "u", "5", logged("t", "4"), false],
+    ["not by a predecessor's deletion", "added", "u", "5", logged("t", "4", true), false],
+    ["not as a deletion that was found by comparing", "deleted", "u", "5", logged("u", "5"), false],
+    ["as a deletion that is there already", "deleted", "u", "6", logged("u", "5", true), true],
+    ["as a deletion before the successor", "deleted", "u", "5", logged("v", "6"), true]
+  ]
+  it.each(cases)("%s", (_, verb, uid, version, last, want) => {
+    expect(isOutdated({ verb, object: object(uid, version) }, last)).toBe(want)
+  })
+})
+
+describe("the publisher", () => {
+  it("says added, modified and deleted by what is in the log then, not by what was when it was asked", async () => {
+    const { publisher, events } = newLog()
+    const known: KnownStates = new Map()
+    await Promise.all([
+      publisher.publish(seen("u", "1"), known),
+      publisher.publish(seen("u", "2"), known),
+      publisher.publish(gone("u", "3"), known),
+      publisher.publish(seen("v", "4"), known)
+    ])
+    expect(events()).toEqual(["added u.1", "modified u.2", "deleted u.deleted", "added v.4"])
+    expect(publisher.last).toEqual({ sequence: 4, id: "v.4" })
+  })
+
+  it("recognises its own event when the acknowledgement was lost", async () => {
+    const { log, publisher, events, published } = newLog()
+    const known: KnownStates = new Map()
+    log.losesAcknowledgements = 1
+    await publisher.publish(seen("u", "1"), known)
+    await publisher.publish(seen("u", "2"), known)
+    expect(events()).toEqual(["added u.1", "modified u.2"])
+    expect(published).toEqual(["added u", "modified u"])
+  })
+
+  it("takes over what another bridge has published, and goes on from there", async () => {
+    const { publisher, events } = newLog()
+    await publisher.publish(seen("u", "1"), new Map())
+    const stale: KnownStates = new Map()
+    await publisher.publish(seen("u", "1"), stale)
+    await publisher.publish(seen("u", "2"), stale)
+    expect(events()).toEqual(["added u.1", "modified u.2"])
+    expect(stale.get(key)).toMatchObject({ uid: "u", resourceVersion: "2", sequence: 2 })
+  })
+
+  it("puts nothing older over what another bridge has published", async () => {
+    const { publisher, events } = newLog()
+    const known: KnownStates = new Map()
+    await publisher.publish(seen("u", "1"), known)
+    const stale: KnownStates = new Map(known)
+    await publisher.publish(gone("u", "5"), known)
+    await publisher.publish(seen("v", "7"), known)
+    const before = events()
+    await publisher.publish(seen("u", "3"), new Map(stale))
+    await publisher.publish(gone("u", "1", true), new Map(stale))
+    await publisher.publish(gone("u", "5"), new Map(stale))
+    await publisher.publish(seen("v", "6"), new Map(stale))
+    expect(events()).toEqual(before)
+  })
+
+  it("knows an object whose events have gone from the log", async () => {
+    const { publisher, events } = newLog()
+    const known: KnownStates = new Map([[key, { ...logged("u", "1"), sequence: 42 }]])
+    await publisher.publish(seen("u", "2"), known)
+    expect(events()).toEqual(["modified u.2"])
+  })
+
+  it("asks whether it is still the active one when it is refused, and publishes no more when it is not", async () => {
+    const { log, publisher, events } = newLog()
+    await publisher.publish(seen("u", "1"), new Map())
+    log.isDeposed = true
+    await expect(publisher.publish(seen("u", "2"), new Map())).rejects.toThrow("another one is active")
+    expect(events()).toEqual(["added u.1"])
+  })
+})

@@ -1,0 +1,84 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { defineFunction } from "../Function.ts"
+import { Kube } from "../Kube.ts"
+import { create, patch, remove } from "../Needs.ts"
+import { bench, needs } from "./run.fixture.ts"
+import { at, Thing } from "./thing.fixture.ts"
+
+describe("a handler's writes", () => {
+  const patched = (colour: string, declared: ReadonlyArray<ReadonlyArray<any>>) =>
+    defineFunction({
+      name: "paint-on-change",
+      on: [Thing.changed],
+      needs: declared as typeof needs,
+      handle: Effect.fnUntraced(function* (thing: Thing) {
+        const kube = yield* Kube
+        const { uid, resourceVersion } = thing.metadata
+        yield* kube.patch(Thing, at("a"), { uid, resourceVersion }, { spec: { colour } })
+        return `painted ${kube.find(Thing, at("a"))?.spec.colour}`
+      })
+    })
+
+  it("are in the view at once, and in the trace", async () => {
+    const { run, spans } = await bench()
+    expect(await run(patched("blue", [...needs, patch(Thing)]))).toEqual({
+      _tag: "Done",
+      decision: "painted blue"
+    })
+    expect(spans).toMatchObject([
+      { writes: [{ object: "things.test.example/default/a", verb: "patch", resourceVersion: "2" }] }
+    ])
+  })
+
+  it("are refused before the network when they are not among its needs", async () => {
+    const { run, api } = await bench()
+    const before = JSON.stringify(api.list(Thing))
+    const ended = await run(patched("blue", [...needs, create(Thing)]))
+    expect(ended).toMatchObject({
+      _tag: "Again",
+      cause: expect.stringContaining(
+        'function "paint-on-change" tried to patch things.test.example, which is not in its "needs"'
+      )
+    })
+    expect(JSON.stringify(api.list(Thing))).toBe(before)
+  })
+
+  it("that lose leave what won in the view, so that the next attempt decides on it", async () => {
+    const { run, api, view, spans } = await bench()
+    await Effect.runPromise(api.mergePatch(Thing, at("a"), { spec: { colour: "white" } }))
+    const fn = patched("blue", [...needs, patch(Thing)])
+    expect(await run(fn)).toMatchObject({
+      _tag: "Again",
+      cause: expect.stringContaining("it changed meanwhile")
+    })
+    expect(view.find(Thing, at("a"))?.spec.colour).toBe("white")
+    expect(spans).toMatchObject([{ outcome: "retry", writes: [{ failure: "Conflict" }] }])
+    expect(await run(fn, 2)).toEqual({ _tag: "Done", decision: "painted blue" })
+  })
+
+  it("that find nothing to delete are no failure", async () => {
+    const { run, view } = await bench()
+    const removing = defineFunction({
+      name: "drop-on-change",
+      on: [Thing.changed],
+      needs: [...needs, remove(Thing)],
+      handle: Effect.fnUntraced(function* (thing: Thing) {
+        const kube = yield* Kube
+        yield* kube.remove(Thing, at("a"), { uid: thing.metadata.uid })
+        yield* kube.remove(Thing, at("a"), { uid: thing.metadata.uid })
+        return "gone"
+      })
+    })
+    expect(await run(removing)).toEqual({ _tag: "Done", decision: "gone" })
+    expect(view.find(Thing, at("a"))).toBeUndefined()
+  })
+
+  it("to what is gone take it out of the view", async () => {
+    const { run, api, view } = await bench()
+    await Effect.runPromise(api.remove(Thing, at("a")))
+    const ended = await run(patched("blue", [...needs, patch(Thing)]))
+    expect(ended).toMatchObject({ _tag: "Again", cause: expect.stringContaining("there is no such object") })
+    expect(view.find(Thing, at("a"))).toBeUndefined()
+  })
+})

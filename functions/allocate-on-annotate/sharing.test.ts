@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { all, World } from "../../test/support/world.ts"
+import { all, only, World } from "../../test/support/world.ts"
 import type { ServiceParts } from "../domain/objects.fixture.ts"
 
 const port = (number: number, protocol = "TCP", more: object = {}): NonNullable<ServiceParts["spec"]> => ({
@@ -71,6 +71,30 @@ describe("a sharing key", () => {
     await world.annotate("two", { "external-ip": null })
     await world.settle()
     expect(world.held).toEqual({})
+  })
+
+  it("is not shared by two that have one port, even if two hosts enter them at the same time", async () => {
+    const world = await worldWith(port(80))
+    const second = world.another(only("allocate-on-annotate"))
+    await world.asking("two", "auto", { annotations: key, spec: port(81) })
+    await world.asking("three", "auto", { annotations: key, spec: port(81) })
+    // It knows both, and the claim as it is before the other host enters one of them.
+    second.cluster.goStale()
+    await world.settle()
+    const [shares] = ["two", "three"].filter((name) => world.externalIPs(name)?.[0] === "10.0.0.1")
+    await world.annotate(shares!, { "external-ip": null })
+    await world.settle()
+    expect(world.held["10.0.0.1"]).toEqual(["default/one"])
+    await world.annotate(shares!, { "external-ip": "auto" })
+    await world.settle()
+    await second.settle()
+    expect(second.troubles.some((cause) => cause.includes("it changed meanwhile"))).toBe(true)
+    expect(world.held["10.0.0.1"]).toHaveLength(2)
+    expect(Object.values(world.held).flat().toSorted()).toEqual([
+      "default/one",
+      "default/three",
+      "default/two"
+    ])
   })
 
   it("enters new ports into the claim, so that the old ones are free for others", async () => {

@@ -19,7 +19,7 @@ const pinMillis = 5_000
 /** Events that may be held at once: what is being retried must not keep others out. */
 const maxHeld = 50_000
 
-export const pinGroup = "host"
+const pinGroup = "host"
 
 const wokenKey = "extip.ipcontroller.ext/woken"
 /** The life of the log that the consumer's first sequence is meant for. */
@@ -127,4 +127,18 @@ export const consume = async (
     abort_on_missing_resource: true,
     callback
   } as never)
+}
+
+/** As the server tells it; the client's type does not have it yet. */
+interface PinnedInfo extends ConsumerInfo {
+  readonly priority_groups?: ReadonlyArray<{ readonly group: string; readonly pinned_client_id?: string }>
+}
+
+/** Gives up the place of the active host, so that another one need not wait for its end; nothing if it is not ours. */
+export const unpin = async (jsm: JetStreamManager, name: string, pin: string): Promise<void> => {
+  const found: PinnedInfo | undefined = await find(jsm, name)
+  const groups = found?.priority_groups ?? []
+  if (groups.some(({ group, pinned_client_id }) => group === pinGroup && pinned_client_id === pin)) {
+    await jsm.consumers.unpin("KUBE", name, pinGroup)
+  }
 }

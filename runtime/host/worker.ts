@@ -6,7 +6,7 @@ import { parseSubject, parseWake, resourceToken, token } from "../nats/names.ts"
 import type { Trigger, Verb } from "../Trigger.ts"
 import { parseTraceparent } from "../trace/context.ts"
 import { Acks } from "./acks.ts"
-import { ackWaitMillis, consume, ensureConsumer, markWoken, pinGroup } from "./consumer.ts"
+import { ackWaitMillis, consume, ensureConsumer, markWoken, unpin } from "./consumer.ts"
 import type { HostMetrics } from "./metrics.ts"
 import type { Hydrated, Reader } from "./reader.ts"
 import { describeTarget, type RunServices, runOnce, type Target, targetKey, type Woken } from "./run.ts"
@@ -76,6 +76,8 @@ export class Worker {
   readonly #generations = new Map<string, string>()
   readonly #acks = new Acks()
   #messages: ConsumerMessages | undefined
+  /** What the server called us when it made us the active host; empty for one that stands by. */
+  #pin = ""
 
   constructor(options: WorkerOptions) {
     this.#options = options
@@ -150,16 +152,20 @@ export class Worker {
   async #drain(): Promise<void> {
     this.#messages?.stop()
     const working = setInterval(() => this.#sayProgress(), ackWaitMillis / 3)
-    const left = await this.#work.stop()
+    await this.#work.stop()
     clearInterval(working)
     this.#acks.flush()
     // Another host gets these at once, instead of after the ack wait.
-    for (const cause of left) (cause as Held).message?.nak()
+    for (const { message } of this.#held.values()) message?.nak()
     this.#held.clear()
-    await this.#options.jsm.consumers.unpin("KUBE", this.#options.fn.name, pinGroup).catch(() => undefined)
+    const { fn, jsm } = this.#options
+    // A host that stood by must not take the place of the one that works.
+    if (this.#pin !== "") await unpin(jsm, fn.name, this.#pin).catch(() => undefined)
+    this.#pin = ""
   }
 
   async #receive(message: JsMsg, signal: AbortSignal): Promise<void> {
+    this.#pin = message.headers?.get("Nats-Pin-Id") || this.#pin
     const again = this.#held.get(message.seq)
     if (again !== undefined) {
       // The server lost patience while we were still at it; from now on this delivery counts.

@@ -2,11 +2,12 @@ import { randomUUID } from "node:crypto"
 import { isDeepStrictEqual } from "node:util"
 import * as Effect from "effect/Effect"
 import { type KindId, type Ref, refKey, resourceName } from "../Kind.ts"
-import { AlreadyExists, Conflict, Invalid, type KubeFailure, NotFound } from "../KubeFailure.ts"
+import { AlreadyExists, Invalid, type KubeFailure, NotFound } from "../KubeFailure.ts"
 import type { Verb } from "../Trigger.ts"
 import type { KubeApi, RawObject } from "./api.ts"
 import { AppliedStatus } from "./appliedStatus.ts"
 import { type Json, merged } from "./mergePatch.ts"
+import { requireState } from "./precondition.ts"
 
 /** A change of the store, as a watch would tell it. */
 export interface MemoryEvent {
@@ -121,7 +122,7 @@ export class MemoryApi implements KubeApi {
   ): Effect.Effect<void, KubeFailure> {
     return this.#async(() => {
       const before = this.#demand("delete", kind, ref)
-      this.#check("delete", kind, ref, before, { ...preconditions })
+      requireState("delete", kind, ref, before, { ...preconditions })
       const metadata = before.metadata as RawObject["metadata"] & Json
       if (metadata["finalizers"] === undefined) this.#drop(kind, ref, before)
       else if (metadata["deletionTimestamp"] === undefined) {
@@ -165,24 +166,6 @@ export class MemoryApi implements KubeApi {
     })
   }
 
-  #check(
-    verb: string,
-    kind: KindId,
-    ref: Ref,
-    before: RawObject,
-    wanted: Json | undefined,
-    fields: ReadonlyArray<"uid" | "resourceVersion"> = ["uid", "resourceVersion"]
-  ): void {
-    for (const field of fields) {
-      const value = wanted?.[field]
-      if (value === undefined || value === before.metadata[field]) continue
-      throw new Conflict({
-        operation: `${verb} ${kind.kind} ${refKey(ref)}`,
-        detail: `${field} is ${before.metadata[field]}, not ${String(value)}`
-      })
-    }
-  }
-
   #write(
     verb: string,
     kind: KindId,
@@ -194,13 +177,13 @@ export class MemoryApi implements KubeApi {
   ): RawObject {
     const wanted = (body as Json)["metadata"] as Json | undefined
     if (subresource === "") {
-      this.#check(verb, kind, ref, before, wanted)
+      requireState(verb, kind, ref, before, wanted)
       return this.#update(kind, ref, before, { ...after, status: before["status"] })
     }
     // As the API server does: it looks at the version only, and that the uid is another one is seen in its answer.
-    this.#check(verb, kind, ref, before, wanted, ["resourceVersion"])
+    requireState(verb, kind, ref, before, wanted, ["resourceVersion"])
     const written = this.#update(kind, ref, before, { ...before, status: after["status"] })
-    this.#check(verb, kind, ref, before, wanted)
+    requireState(verb, kind, ref, before, wanted)
     return written
   }
 

@@ -67,7 +67,7 @@ describe("the name of an object on NATS", () => {
     const { plural } = kind
     const resource = kind === Service ? "core.services" : `ipcontroller_ext.${plural}`
     expect(parseSubject(eventSubject(kind, ref, "modified"))).toEqual({ resource, ref, verb: "modified" })
-    expect(parseWake(wakeSubject("assign-on-claim", kind, ref))).toEqual({ resource, ref })
+    expect(parseWake(wakeSubject("assign-on-claim", kind, ref))).toMatchObject({ resource, ref })
   })
 
   it("is none in a tick", () => {

@@ -92,7 +92,7 @@ withParts("two function hosts", (shared) => {
     const [active] = hosts.keys() as unknown as [string]
     await startHost()
     // An event that nobody says anything of is given to another host after five seconds.
-    await give("spare", 4, 6_500)
+    await give("spare", 4, 5_500)
     await until("the first to be begun", async () =>
       (await signed("spare")).some(({ begunBy }) => begunBy !== undefined)
     )
@@ -100,5 +100,8 @@ withParts("two function hosts", (shared) => {
     expect(await hosts.get(spare)!.kill("SIGTERM")).toBe(0)
     const all = await allDone("spare", 4, 15)
     expect(all.every(({ begunBy, doneBy }) => begunBy === active && doneBy === active)).toBe(true)
+    await give("after", 4, 10)
+    const after = await allDone("after", 4, 2)
+    expect(new Set(after.map(({ doneBy }) => doneBy))).toEqual(new Set([active]))
   })
 })

@@ -1,0 +1,109 @@
+import { afterAll, beforeAll, expect, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { type Disposition, defineFunction, Reject, Retry, RetryAfter, read } from "../../runtime/index.ts"
+import { ConfigMap, ConfigMaps, isIn } from "../support/configMaps.ts"
+import { withParts } from "../support/parts.ts"
+import { Stack } from "../support/stack.ts"
+import { stays, until } from "../support/until.ts"
+
+class Failed extends Error {
+  readonly _tag = "Failed"
+  readonly disposition: Disposition
+  constructor(disposition: Disposition, message = "it did not work") {
+    super(message)
+    this.disposition = disposition
+  }
+}
+
+withParts("a handler that fails", (shared) => {
+  let stack: Stack
+  let maps: ConfigMaps
+
+  beforeAll(async () => {
+    stack = await Stack.open(shared)
+    maps = new ConfigMaps(stack.cluster, await stack.cluster.namespace("host-retry"))
+    for (const { metadata } of await maps.list()) await maps.delete(metadata.name)
+    await stack.bridge([ConfigMap])
+  })
+  afterAll(() => stack?.close())
+
+  it("does not hold up others: one is tried again, less and less often", async () => {
+    const attempts: Array<number> = []
+    const done: Array<string> = []
+    const fn = defineFunction({
+      name: "retry-on-change",
+      on: [ConfigMap.changed],
+      when: (map: ConfigMap) =>
+        map.metadata.namespace === "host-retry" && map.metadata.name.startsWith("retry-"),
+      needs: [read(ConfigMap)],
+      handle: Effect.fnUntraced(function* ({ metadata }: ConfigMap) {
+        if (metadata.name !== "retry-bad") return void done.push(metadata.name)
+        attempts.push(yield* Clock.currentTimeMillis)
+        return yield* Effect.fail(new Failed(Retry))
+      })
+    })
+    const host = await stack.host([fn], { concurrency: 1 })
+    await maps.create("retry-bad")
+    await until("the first attempt", () => attempts.length > 0)
+    await Promise.all(Array.from({ length: 20 }, (_, i) => maps.create(`retry-${i}`)))
+    await until("the 20 others", () => done.length === 20)
+    await until("six attempts", () => attempts.length >= 6)
+    await host.stop()
+    const gaps = attempts.slice(1).map((at, i) => at - attempts[i]!)
+    // Half of each wait is random: the second next is longer in any case.
+    expect(gaps[2]!).toBeGreaterThan(gaps[0]! - 1)
+    expect(gaps[4]!).toBeGreaterThan(gaps[2]! - 1)
+    expect(gaps[4]!).toBeGreaterThan(350)
+  })
+
+  it("waits as long as RetryAfter says, and runs at once when the object changes meanwhile", async () => {
+    const attempts: Array<number> = []
+    const fn = defineFunction({
+      name: "wait-on-change",
+      on: [ConfigMap.changed],
+      when: isIn("host-retry", "wait"),
+      needs: [read(ConfigMap)],
+      handle: Effect.fnUntraced(function* (map: ConfigMap) {
+        attempts.push(yield* Clock.currentTimeMillis)
+        if (attempts.length === 1) return yield* Effect.fail(new Failed(RetryAfter("700 millis")))
+        if (map.data?.["go"] !== "on") return yield* Effect.fail(new Failed(RetryAfter("1 minute")))
+      })
+    })
+    const host = await stack.host([fn])
+    await maps.create("wait")
+    await until("the second attempt", () => attempts.length === 2)
+    expect(attempts[1]! - attempts[0]!).toBeGreaterThanOrEqual(695)
+    await maps.set("wait", { go: "on" })
+    await until("the change to be handled", () => attempts.length === 3, { seconds: 3 })
+    await host.stop()
+  })
+
+  it("puts one Warning Event on an object that it rejects, not one per event", async () => {
+    let runs = 0
+    const fn = defineFunction({
+      name: "reject-on-change",
+      on: [ConfigMap.changed],
+      when: isIn("host-retry", "rejected"),
+      needs: [read(ConfigMap)],
+      handle: () =>
+        Effect.suspend(() => {
+          runs++
+          return Effect.fail(new Failed(Reject("NotLikeThis"), "the data is not like this"))
+        })
+    })
+    const host = await stack.host([fn])
+    await maps.create("rejected")
+    for (let n = 1; n <= 3; n++) {
+      await until(`run ${n}`, () => runs === n)
+      await maps.set("rejected", { n: String(n) })
+    }
+    await until("run 4", () => runs === 4)
+    await stays("an object that was rejected is left alone", () => runs === 4, 200)
+    await host.stop()
+    const events = (await stack.cluster.events("rejected", "host-retry")).filter(
+      ({ reason }) => reason === "NotLikeThis"
+    )
+    expect(events).toMatchObject([{ type: "Warning", message: "the data is not like this", count: 1 }])
+  })
+})

@@ -9,6 +9,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
+          // Pure code, or a store of each test's own: what would be isolated is only the import of Effect, again and again.
+          isolate: false,
           include: ["functions/**/*.test.ts", "runtime/**/*.test.ts", "infra/**/*.test.ts", "test/*.test.ts"]
         }
       },

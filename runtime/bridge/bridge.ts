@@ -6,17 +6,11 @@ import type { NatsConnection } from "@nats-io/transport-node"
 import type { KindId } from "../Kind.ts"
 import { resourceName } from "../Kind.ts"
 import type { ClusterAccess } from "../kube/access.ts"
+import { dedupeWindowSeconds } from "../nats/configs.ts"
 import type { KubeEvent } from "../nats/events.ts"
 import { resourceToken } from "../nats/names.ts"
 import { StreamPublisher } from "../nats/publish.ts"
-import {
-  dedupeWindowSeconds,
-  ensureCommon,
-  ensureLog,
-  type Incarnation,
-  type LogEnd,
-  recreateLog
-} from "../nats/streams.ts"
+import { ensureCommon, ensureLog, type Incarnation, type LogEnd, recreateLog } from "../nats/streams.ts"
 import { loadKnown } from "./known.ts"
 import { Lease } from "./lease.ts"
 import { ClusterWentBack, LogLost, Publisher } from "./publisher.ts"

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { RawObject } from "../kube/api.ts"
+import { logMaxAgeSeconds } from "./configs.ts"
 import { changedBy, eventBody, eventHeaders, eventId, fieldPrints, type KubeEvent } from "./events.ts"
-import { logMaxAgeSeconds } from "./streams.ts"
 
 const kind = { group: "apps.example", version: "v1", kind: "Thing", plural: "things", namespaced: true }
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -2,7 +2,7 @@ import { headers, type MsgHdrs } from "@nats-io/transport-node"
 import { type KindId, type Ref, refKey, resourceName } from "../Kind.ts"
 import type { RawObject } from "../kube/api.ts"
 import type { Verb } from "../Trigger.ts"
-import { logMaxAgeSeconds } from "./streams.ts"
+import { logMaxAgeSeconds } from "./configs.ts"
 
 /** Who changed an object, and when: the newest entry of `managedFields`. Times are RFC 3339, to the second. */
 export interface ChangedBy {

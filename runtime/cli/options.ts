@@ -69,7 +69,7 @@ export const silenceSeconds = Flag.Int("watch-silence-seconds").pipe(
 
 export const leaseSeconds = Flag.Int("lease-seconds").pipe(
   Flag.withFallbackConfig(Config.Int("EXTIP_LEASE_SECONDS")),
-  Flag.withDefault(5),
+  Flag.withDefault(3),
   Flag.withDescription("after so many silent seconds another bridge takes over [env: EXTIP_LEASE_SECONDS]")
 )
 

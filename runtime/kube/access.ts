@@ -25,7 +25,10 @@ export interface ClusterAccess {
 const headersLiveMillis = 60_000
 
 /** Enough for every function's handlers and the bridge's watches; an API server gives each a goroutine. */
-const connections = 128
+const connections = 64
+
+/** A new connection costs both sides more than the request; API servers keep an idle one for 90 s and more. */
+const keepAliveTimeout = 60_000
 
 /** Load balancers drop what is silent for a minute; as client-go has it. */
 const keepAlive = { keepAlive: true, keepAliveInitialDelay: 30_000 }
@@ -100,7 +103,8 @@ export const openCluster = (kubeconfig?: string): Effect.Effect<ClusterAccess, N
       return open({
         server,
         // HTTP/1.1: Node's HTTP/2 costs half as much CPU again for each of our small requests.
-        dispatcher: async () => new Agent({ allowH2: false, connections, connect: { ...tls, ...keepAlive } }),
+        dispatcher: async () =>
+          new Agent({ allowH2: false, connections, keepAliveTimeout, connect: { ...tls, ...keepAlive } }),
         headers: async () => {
           const bearer = token()
           return bearer === undefined ? {} : ({ authorization: `Bearer ${bearer}` } as Record<string, string>)

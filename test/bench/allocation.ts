@@ -23,14 +23,14 @@ const createMany = async (rig: Rig, namespace: string, count: number, annotation
 }
 
 /** Services per second of a bare client that makes the same four writes, while nothing of ours runs. */
-export const bareRate = async (rig: Rig, count: number): Promise<number> => {
-  await createMany(rig, "bare", count)
+export const bareRate = async (rig: Rig, count: number, namespace = "bare"): Promise<number> => {
+  await createMany(rig, namespace, count)
   const address = (index: number) => `198.18.${index >> 8}.${index & 255}`
   const start = performance.now()
-  await inParallel(count, concurrency, (index) => bareAllocation(rig, "bare", `s${index}`, address(index)))
+  await inParallel(count, concurrency, (index) => bareAllocation(rig, namespace, `s${index}`, address(index)))
   const rate = (count * 1000) / (performance.now() - start)
   await inParallel(count, concurrency, async (index) => {
-    await remove(rig, Service, "bare", `s${index}`)
+    await remove(rig, Service, namespace, `s${index}`)
     await remove(rig, IpClaim, "", address(index).replaceAll(".", "-"))
   })
   return rate

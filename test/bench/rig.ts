@@ -88,6 +88,8 @@ export const startOurs = (
       ),
       readyWithinSeconds: 120
     })
+    // Asked to end before it is made to: as an administrator's restart does.
+    yield* Effect.addFinalizer(() => process_.kill("SIGTERM"))
     const pid = yield* process_.pid
     const residentMegabytes = () => {
       const kilobytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]

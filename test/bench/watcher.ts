@@ -21,15 +21,21 @@ export class Watcher {
     }
     const times = { ...defaultSourceTimes, watchSeconds: 3_600 }
     void (async () => {
-      for await (const event of watch(rig.cluster, Service, version, times, watcher.#stop.signal)) {
-        if (event.type === "BOOKMARK") continue
-        watcher.#take(event.object as never, performance.now())
-        const due = watcher.#waiters.filter(({ holds }) => holds())
-        if (due.length === 0) continue
-        watcher.#waiters = watcher.#waiters.filter((waiter) => !due.includes(waiter))
-        for (const { resolve } of due) resolve()
+      // The API server ends the watch of whoever reads too slowly; it goes on where it was.
+      while (!watcher.#stop.signal.aborted) {
+        for await (const event of watch(rig.cluster, Service, version, times, watcher.#stop.signal)) {
+          version = event.object.metadata.resourceVersion
+          if (event.type === "BOOKMARK") continue
+          watcher.#take(event.object as never, performance.now())
+          const due = watcher.#waiters.filter(({ holds }) => holds())
+          if (due.length === 0) continue
+          watcher.#waiters = watcher.#waiters.filter((waiter) => !due.includes(waiter))
+          for (const { resolve } of due) resolve()
+        }
       }
-    })().catch(() => undefined)
+    })().catch((cause: unknown) => {
+      if (!watcher.#stop.signal.aborted) console.error("the bench's own watch ended:", cause)
+    })
     return watcher
   }
 

@@ -1,15 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises"
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream"
 import type { FunctionDefinition } from "../Function.ts"
-import { type Kind, refKey, refOf, resourceName } from "../Kind.ts"
-import { parseSubject, parseWake, resourceToken, token } from "../nats/names.ts"
-import type { Trigger, Verb } from "../Trigger.ts"
-import { parseTraceparent } from "../trace/context.ts"
 import { Acks } from "./acks.ts"
 import { ackWaitMillis, consume, ensureConsumer, markWoken, unpin } from "./consumer.ts"
 import type { HostMetrics } from "./metrics.ts"
+import { park } from "./parked.ts"
 import type { Hydrated, Reader } from "./reader.ts"
 import { describeTarget, type RunServices, runOnce, type Target, targetKey, type Woken } from "./run.ts"
+import { Targets, wokenBy } from "./targets.ts"
 import { type Cause, type RunResult, Work } from "./work.ts"
 
 /** How often the lag is looked at. */
@@ -45,26 +43,6 @@ interface Held extends Cause {
   readonly woken: Woken | undefined
 }
 
-/** What a parked event is, in the stream `PARKED`. */
-export interface ParkedEvent {
-  readonly function: string
-  readonly object: string
-  readonly resource: string
-  readonly namespace: string
-  readonly name: string
-  readonly cause: string
-  readonly attempts: number
-  readonly at: string
-  readonly traceId: string
-}
-
-export const parkedSubject = (
-  functionName: string,
-  resource: string,
-  namespace: string,
-  name: string
-): string => `parked.${functionName}.${resource}.${namespace === "" ? "_" : token(namespace)}.${token(name)}`
-
 /** Runs one function: receives its events, keeps them until what they woke is done, and acknowledges them then. */
 export class Worker {
   readonly #options: WorkerOptions
@@ -72,8 +50,7 @@ export class Worker {
   #work: Work<Target>
   /** Sequence in the log → event that is not acknowledged yet */
   readonly #held = new Map<number, Held>()
-  /** Object → the generation whose spec was handled last, for triggers that look at the spec only */
-  readonly #generations = new Map<string, string>()
+  readonly #targets: Targets
   readonly #acks = new Acks()
   #messages: ConsumerMessages | undefined
   /** What the server called us when it made us the active host; empty for one that stands by. */
@@ -81,6 +58,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options
+    this.#targets = new Targets(options.fn, options.services.view)
     this.#work = this.#newWork()
   }
 
@@ -120,8 +98,15 @@ export class Worker {
           this.#messages = await consume(js, fn.name, (message) => void this.#receive(message, signal))
           const ended = this.#messages.closed()
           if (wakeAll) {
-            this.#wakeAll(() => {
+            const settle = () => {
               if (!signal.aborted) markWoken(jsm, fn.name, hydrated.created).catch(() => undefined)
+            }
+            this.#wake(this.#targets.all(), {
+              sequence: 0,
+              outstanding: 0,
+              message: undefined,
+              woken: undefined,
+              settle
             })
           }
           await Promise.race([ended, aborted(signal)])
@@ -174,7 +159,6 @@ export class Worker {
     }
     const { fn, reader, metrics } = this.#options
     metrics.received(fn.name)
-    const parsed = parseSubject(message.subject)
     const held: Held = {
       sequence: message.seq,
       outstanding: 0,
@@ -186,59 +170,15 @@ export class Worker {
       }
     }
     this.#held.set(message.seq, held)
-    const wake = parsed === undefined ? parseWake(message.subject) : undefined
-    if (wake !== undefined) {
-      // A trigger that hands over the object's key is asked first: the object may be gone.
-      const triggers = fn.on.filter(
-        ({ target }) => target !== undefined && resourceToken(target) === wake.resource
-      )
-      const trigger = triggers.find(({ gives }) => gives === "key") ?? triggers[0]
-      const gives = trigger?.gives === "key" ? "key" : "object"
-      this.#wake(
-        trigger === undefined ? [] : [{ _tag: "Object", kind: trigger.target!, ref: wake.ref, gives }],
-        held
-      )
-      return
-    }
-    if (parsed === undefined) {
-      this.#wake([{ _tag: "Tick", at: Number(message.headers?.get("extip-at") ?? Date.now()) }], held)
+    const received = this.#targets.read(message)
+    if (received._tag === "Direct") {
+      this.#wake(received.targets, held)
       return
     }
     await reader.reached(message.seq)
     if (signal.aborted) return
-    const generation = message.headers?.get("ce-generation") ?? ""
-    const targets: Array<Target> = []
-    for (const trigger of fn.on) {
-      const { source } = trigger
-      if (source._tag !== "Events" || resourceToken(source.kind) !== parsed.resource) continue
-      if (!source.verbs.includes(parsed.verb)) continue
-      if (source.specOnly && parsed.verb === "modified") {
-        const key = `${parsed.resource} ${refKey(parsed.ref)} ${message.headers?.get("ce-uid")}`
-        if (this.#generations.get(key) === generation) continue
-        this.#generations.set(key, generation)
-      }
-      targets.push(...this.#targetsOf(trigger, source.kind, parsed.ref, parsed.verb))
-    }
     metrics.lag(fn.name, (held.woken?.at ?? 0) === 0 ? 0 : Date.now() - held.woken!.at)
-    this.#wake(targets, held)
-  }
-
-  #targetsOf(
-    trigger: Trigger<any>,
-    kind: Kind<any>,
-    ref: { namespace: string; name: string },
-    verb: Verb
-  ): ReadonlyArray<Target> {
-    const gives = trigger.gives === "key" ? "key" : "object"
-    if (trigger.map === undefined) return [{ _tag: "Object", kind, ref, gives }]
-    const { view } = this.#options.services
-    const target = trigger.map.kind
-    return Array.from(trigger.map.keys({ ref, verb, now: view.find(kind, ref) }, view), (mapped) => ({
-      _tag: "Object",
-      kind: target,
-      ref: mapped,
-      gives
-    }))
+    this.#wake(this.#targets.ofEvent(received.event, message), held)
   }
 
   #wake(targets: ReadonlyArray<Target>, cause: Held): void {
@@ -247,20 +187,6 @@ export class Worker {
     cause.outstanding = byKey.size
     if (byKey.size === 0) cause.settle()
     for (const [key, target] of byKey) this.#work.wake(key, target, cause)
-  }
-
-  /** Wakes the function for everything that its triggers match, as if it had just been created. */
-  #wakeAll(done: () => void): void {
-    const { fn, services } = this.#options
-    const targets: Array<Target> = []
-    for (const trigger of fn.on) {
-      const { source } = trigger
-      if (source._tag !== "Events" || !source.verbs.includes("added")) continue
-      for (const object of services.view.list(source.kind)) {
-        targets.push(...this.#targetsOf(trigger, source.kind, refOf(object as never), "added"))
-      }
-    }
-    this.#wake(targets, { sequence: 0, outstanding: 0, message: undefined, woken: undefined, settle: done })
   }
 
   async #run(target: Target, causes: ReadonlyArray<Held>, attempt: number): Promise<RunResult> {
@@ -294,26 +220,14 @@ export class Worker {
   }
 
   async #park(target: Target, cause: string, attempts: number, traceId: string): Promise<RunResult> {
-    const { fn, js, say } = this.#options
-    const ref = target._tag === "Tick" ? { namespace: "", name: "tick" } : target.ref
-    const resource = target._tag === "Tick" ? "core.ticks" : resourceToken(target.kind)
-    const parked: ParkedEvent = {
-      function: fn.name,
-      object: describeTarget(target),
-      resource: target._tag === "Tick" ? "" : resourceName(target.kind),
-      ...ref,
-      cause,
-      attempts,
-      at: new Date().toISOString(),
-      traceId
-    }
+    const { fn, js, metrics, say } = this.#options
     try {
-      await js.publish(parkedSubject(fn.name, resource, ref.namespace, ref.name), JSON.stringify(parked))
+      await park(js, fn.name, target, { cause, attempts, traceId })
     } catch {
       return { _tag: "Again", afterMillis: 5_000 }
     }
-    this.#options.metrics.parked(fn.name)
-    say({ _tag: "Parked", function: fn.name, object: parked.object, cause })
+    metrics.parked(fn.name)
+    say({ _tag: "Parked", function: fn.name, object: describeTarget(target), cause })
     return { _tag: "Settled" }
   }
 
@@ -326,19 +240,3 @@ const aborted = (signal: AbortSignal): Promise<void> =>
   signal.aborted
     ? Promise.resolve()
     : new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))
-
-const wokenBy = (message: JsMsg): Woken => {
-  const header = (name: string) => message.headers?.get(name) ?? ""
-  const manager = header("ce-manager")
-  const parent = parseTraceparent(header("traceparent"))
-  return {
-    sequence: message.seq,
-    uid: header("ce-uid"),
-    resourceVersion: message.subject.endsWith(".deleted") ? "deleted" : header("ce-resourceversion"),
-    at: Date.parse(header("ce-time")) || 0,
-    ...(manager === ""
-      ? {}
-      : { by: { manager, operation: header("ce-operation"), at: header("ce-changedat") } }),
-    ...(parent === undefined ? {} : { parent })
-  }
-}

@@ -1,0 +1,109 @@
+import type { JsMsg } from "@nats-io/jetstream"
+import type { FunctionDefinition } from "../Function.ts"
+import { type Kind, type Ref, refKey, refOf } from "../Kind.ts"
+import { type ParsedSubject, parseSubject, parseWake, resourceToken } from "../nats/names.ts"
+import type { Trigger, Verb } from "../Trigger.ts"
+import { parseTraceparent } from "../trace/context.ts"
+import type { View } from "../View.ts"
+import type { Target, Woken } from "./run.ts"
+
+/** What a message of the log is to one function. */
+export type Received =
+  | { readonly _tag: "Event"; readonly event: ParsedSubject }
+  /** A tick or a wake-up: no state of the view is behind it. */
+  | { readonly _tag: "Direct"; readonly targets: ReadonlyArray<Target> }
+
+/** Says for whom a function is to run. */
+export class Targets {
+  readonly #fn: FunctionDefinition<any>
+  readonly #view: View
+  /** `resource namespace/name uid` → the generation whose event came last, for triggers that look at the spec only */
+  readonly #generations = new Map<string, string>()
+
+  constructor(fn: FunctionDefinition<any>, view: View) {
+    this.#fn = fn
+    this.#view = view
+  }
+
+  read(message: JsMsg): Received {
+    const event = parseSubject(message.subject)
+    if (event !== undefined) return { _tag: "Event", event }
+    const wake = parseWake(message.subject)
+    if (wake !== undefined) return { _tag: "Direct", targets: this.#ofWake(wake.resource, wake.ref) }
+    const at = Number(message.headers?.get("extip-at") ?? Date.now())
+    return { _tag: "Direct", targets: [{ _tag: "Tick", at }] }
+  }
+
+  /** For an event, once the view holds it. */
+  ofEvent({ resource, ref, verb }: ParsedSubject, message: JsMsg): ReadonlyArray<Target> {
+    const isNewSpec = this.#isNewSpec(
+      `${resource} ${refKey(ref)} ${message.headers?.get("ce-uid")}`,
+      message.headers?.get("ce-generation") ?? ""
+    )
+    return this.#fn.on.flatMap((trigger) => {
+      const { source } = trigger
+      if (source._tag !== "Events" || resourceToken(source.kind) !== resource) return []
+      if (!source.verbs.includes(verb)) return []
+      if (source.specOnly && verb === "modified" && !isNewSpec) return []
+      return this.#of(trigger, source.kind, ref, verb)
+    })
+  }
+
+  /** For everything in the view that its triggers match, as if it had just been created. */
+  all(): ReadonlyArray<Target> {
+    return this.#fn.on.flatMap((trigger) => {
+      const { source } = trigger
+      if (source._tag !== "Events" || !source.verbs.includes("added")) return []
+      return Array.from(this.#view.list(source.kind), (object) =>
+        this.#of(trigger, source.kind, refOf(object as never), "added")
+      ).flat()
+    })
+  }
+
+  #of(trigger: Trigger<any>, kind: Kind<any>, ref: Ref, verb: Verb): ReadonlyArray<Target> {
+    const gives = trigger.gives === "key" ? "key" : "object"
+    const { map } = trigger
+    if (map === undefined) return [{ _tag: "Object", kind, ref, gives }]
+    const event = { ref, verb, now: this.#view.find(kind, ref) }
+    return Array.from(map.keys(event, this.#view), (mapped) => ({
+      _tag: "Object",
+      kind: map.kind,
+      ref: mapped,
+      gives
+    }))
+  }
+
+  #ofWake(resource: string, ref: Ref): ReadonlyArray<Target> {
+    const triggers = this.#fn.on.filter(
+      ({ target }) => target !== undefined && resourceToken(target) === resource
+    )
+    // One that hands over the object's key is asked first: the object may be gone.
+    const trigger = triggers.find(({ gives }) => gives === "key") ?? triggers[0]
+    if (trigger === undefined) return []
+    return [{ _tag: "Object", kind: trigger.target!, ref, gives: trigger.gives === "key" ? "key" : "object" }]
+  }
+
+  #isNewSpec(key: string, generation: string): boolean {
+    if (generation === "") return true
+    const isNew = this.#generations.get(key) !== generation
+    this.#generations.set(key, generation)
+    return isNew
+  }
+}
+
+/** What the event's headers tell of who made the change. */
+export const wokenBy = (message: JsMsg): Woken => {
+  const header = (name: string) => message.headers?.get(name) ?? ""
+  const manager = header("ce-manager")
+  const parent = parseTraceparent(header("traceparent"))
+  return {
+    sequence: message.seq,
+    uid: header("ce-uid"),
+    resourceVersion: message.subject.endsWith(".deleted") ? "deleted" : header("ce-resourceversion"),
+    at: Date.parse(header("ce-time")) || 0,
+    ...(manager === ""
+      ? {}
+      : { by: { manager, operation: header("ce-operation"), at: header("ce-changedat") } }),
+    ...(parent === undefined ? {} : { parent })
+  }
+}

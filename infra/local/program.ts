@@ -1,5 +1,5 @@
 import { join } from "node:path"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { cacheFolder } from "./cache.ts"
 import type { LocalFailure } from "./failure.ts"
@@ -18,5 +18,7 @@ export interface ProgramOptions {
 }
 
 /** Runs a program beside the parts: it ends with the scope, and with us, however we end. */
-export const localProgram = (options: ProgramOptions): Effect.Effect<LocalProcess, LocalFailure, Scope.Scope> =>
+export const localProgram = (
+  options: ProgramOptions
+): Effect.Effect<LocalProcess, LocalFailure, Scope.Scope> =>
   startProcess({ ...options, ledger: makeLedger(join(cacheFolder(process.env), "started")) })

@@ -14,7 +14,7 @@ import { applyFile, kubectlIn } from "./kubectl.ts"
 import { tellStory } from "./tale.ts"
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..")
-const main = join(root, "runtime/cli/main.ts")
+const main = join(root, "runtime/cli/main.js")
 
 /** One of our own processes, with the flags that an administrator would give it. */
 const startOurs = (name: "bridge" | "functions", args: ReadonlyArray<string>, directory: string) =>

@@ -127,7 +127,6 @@ export const freed = async (
   count: number
 ): Promise<number> => {
   const holders = (await listAll(rig, Service, namespace)).filter((object) => addressesOf(object).length > 0)
-  const before = watcher.count(namespace)
   const victims = holders.slice(0, count)
   const seen = new Set(watcher.published.keys())
   const start = performance.now()
@@ -139,7 +138,6 @@ export const freed = async (
   await watcher.until(`${count} waiting Services to be served`, () => served().length === count, 120)
   await gone
   const last = Math.max(...served().map((key) => watcher.published.get(key)!))
-  void before
   return (last - start) / 1000
 }
 

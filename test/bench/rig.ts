@@ -69,7 +69,7 @@ export const startOurs = (
       path: process.execPath,
       args: [
         ...smallHeap,
-        join(root, "runtime/cli/main.ts"),
+        join(root, "runtime/cli/main.js"),
         name,
         "--http",
         `127.0.0.1:${port}`,

@@ -169,6 +169,7 @@ const main = Effect.gen(function* () {
       ]
     })
   )
+  yield* exhausted(rig)
   yield* whileUp(rig, bare)
   yield* restarted(rig)
   yield* coldBridge(rig)
@@ -180,7 +181,6 @@ const main = Effect.gen(function* () {
     holds: early.rate >= 180,
     values: early
   })
-  yield* exhausted(rig)
   yield* add(yield* handlerStart(rig, 100, Math.max(500, Math.round(2_000 * scale))))
   const about = circumstances(rig.plane.version)
   yield* Console.log(`\n${about}, scale ${scale}`)

@@ -7,7 +7,7 @@ import { freePorts } from "../../infra/local/files.ts"
 import { repository } from "./cluster.ts"
 import { until } from "./until.ts"
 
-const main = join(repository, "runtime/cli/main.ts")
+const main = join(repository, "runtime/cli/main.js")
 
 /** Our own environment; compiled sources are kept between starts, of which the suites have a hundred. */
 const ownEnv = { ...process.env, NODE_COMPILE_CACHE: join(repository, "node_modules/.cache/extip") }

@@ -46,7 +46,7 @@ export class Invalid extends Schema.TaggedError<Invalid>()("Invalid", what) {
 /** The API server could not be asked, or was busy (429, 5xx, network, time-out). The write may have happened. */
 export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable", {
   ...what,
-  retryAfterMillis: Schema.optionalKey(Schema.Number)
+  retryAfterMillis: Schema.optionalKey(Schema.Finite)
 }) {
   get disposition(): Disposition {
     return this.retryAfterMillis === undefined ? Retry : RetryAfter(this.retryAfterMillis)

@@ -1,5 +1,6 @@
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { functions as ours } from "../../functions/index.ts"
 import { bridgeProcess } from "../bridge/process.ts"
@@ -71,8 +72,7 @@ export const bridge = Command.make(
       yield* untilStopped(process.run)
     }).pipe(
       Effect.scoped,
-      Effect.provide(natsLayer(flags, "extip-bridge")),
-      Effect.provide(observability("bridge"))
+      Effect.provide(Layer.mergeAll(natsLayer(flags, "extip-bridge"), observability("bridge")))
     )
   })
 ).pipe(Command.withDescription("publishes the cluster's changes to NATS; run two, one is active"))
@@ -95,8 +95,7 @@ export const functionsCommand = Command.make(
       yield* untilStopped(process.run)
     }).pipe(
       Effect.scoped,
-      Effect.provide(natsLayer(flags, "extip-functions")),
-      Effect.provide(observability("functions"))
+      Effect.provide(Layer.mergeAll(natsLayer(flags, "extip-functions"), observability("functions")))
     )
   })
 ).pipe(Command.withDescription("hosts functions; run as many as you like, each function is active on one"))

@@ -89,14 +89,12 @@ export class TestCluster {
       status?: unknown
     }
     const ref = { namespace: metadata.namespace ?? "", name: metadata.name }
-    return this.api.create(kind, ref.namespace, object).pipe(
-      Effect.flatMap((raw) =>
-        status === undefined
-          ? Effect.succeed(raw)
-          : this.api.mergePatch(kind, ref, { status }, { subresource: "status" })
-      ),
-      Effect.map((raw) => this.#decode(kind, raw))
-    )
+    const created = this.api.create(kind, ref.namespace, object)
+    const whole =
+      status === undefined
+        ? created
+        : Effect.andThen(created, this.api.mergePatch(kind, ref, { status }, { subresource: "status" }))
+    return whole.pipe(Effect.map((raw) => this.#decode(kind, raw)))
   }
 
   /** Changes an object by a JSON merge patch, as a user would. */

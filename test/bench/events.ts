@@ -11,6 +11,9 @@ import { Nats } from "../../runtime/nats/connection.ts"
 import { type Figure, percentile, round } from "./figures.ts"
 import { createNamespace, type Rig, root, run, startOurs } from "./rig.ts"
 
+/** The bridge is stopped by a signal, as in a process of its own. */
+const newStop = (): AbortController => new AbortController()
+
 const configMap = { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps", namespaced: true }
 
 /** From the API server's answer to a change to the first line of a handler, at a steady rate. */
@@ -136,7 +139,7 @@ export const sustained = (events: number): Effect.Effect<Figure, unknown> =>
     }
     const rate = yield* Effect.gen(function* () {
       const link = yield* Nats
-      const stop = new AbortController()
+      const stop = newStop()
       const marks: Array<number> = []
       const done = Promise.withResolvers<void>()
       let published = 0

@@ -100,7 +100,10 @@ export class Cluster {
 
   /** The object as it is; `undefined` when there is none. */
   get(kind: KindId, ref: Ref): Promise<Seen | undefined> {
-    return Effect.runPromise(this.api.get(kind, ref).pipe(Effect.catchTag("NotFound", () => Effect.void)))
+    const gone = (): undefined => undefined
+    return Effect.runPromise(
+      this.api.get(kind, ref).pipe(Effect.catchTag("NotFound", () => Effect.sync(gone)))
+    )
   }
 
   /** All objects of a kind, in one namespace or in all. */

@@ -49,8 +49,9 @@ export interface ControlPlaneOptions {
 }
 
 const [apiServerBinary, etcdBinary, kubectlBinary] = parts.kubernetes.binaries
-const etcdWithinSeconds = 20
-const apiServerWithinSeconds = 60
+// A disk that is busy writing back something else has been seen to hold up etcd's first sync for half a minute.
+const etcdWithinSeconds = 120
+const apiServerWithinSeconds = 120
 const probeMillis = 2_000
 
 const kubectlOf = (paths: Readonly<Record<string, string>>): string => {
@@ -160,9 +161,9 @@ const start = (
       readyWithinSeconds: apiServerWithinSeconds,
       mounts
     })
-    // Together: the API server waits for etcd by itself, and has enough to do until then. The scope ends them
-    // in any order, since neither is asked to finish anything.
-    const [etcd, apiServer] = yield* Effect.all([startEtcd, startApiServer], { concurrency: 2 })
+    // One after the other: an API server that has waited long for etcd gives up.
+    const etcd = yield* startEtcd
+    const apiServer = yield* startApiServer
     const kubeconfig = join(path, "kubeconfig")
     writeFileSync(kubeconfig, kubeconfigOf(access()), { mode: 0o600 })
     const version = yield* versionOf(access())

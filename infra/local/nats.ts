@@ -32,7 +32,7 @@ export interface NatsOptions {
 
 const conf = fileURLToPath(new URL("../../nats.conf", import.meta.url))
 const probeMillis = 1_000
-const readyWithinSeconds = 15
+const readyWithinSeconds = 60
 
 /** What a NATS server says first: who it is and whether JetStream is on. */
 const greeting = (port: number): Promise<string> =>

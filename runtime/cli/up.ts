@@ -42,6 +42,7 @@ export const up = Command.make(
   "up",
   {
     exit: Flag.Boolean("exit").pipe(
+      Flag.withDefault(false),
       Flag.withDescription("end after the story, with 0 only if every step held")
     )
   },

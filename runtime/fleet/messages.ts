@@ -1,0 +1,75 @@
+import * as Schema from "effect/Schema"
+import type { Report } from "../Fleet.ts"
+import { token, untoken } from "../nats/names.ts"
+
+/** `assignments`: key `<node>.<claim>`. What a node must hold, or stand by for. */
+export const Assignment = Schema.Struct({
+  role: Schema.Literals(["holder", "standby"]),
+  claim: Schema.String,
+  address: Schema.String,
+  /** Rises with every placement of the claim. */
+  term: Schema.Int,
+  holder: Schema.optionalKey(Schema.String),
+  standby: Schema.optionalKey(Schema.String),
+  link: Schema.optionalKey(Schema.String)
+})
+export type Assignment = typeof Assignment.Type
+
+/** `assignments`: key `<node>._complete`. The slice is whole, given the inventory with this id. */
+export const Complete = Schema.Struct({ inventory: Schema.String })
+/** `assignments`: key `<node>._draining`. Present while the node hands over when its runtime stops. */
+
+const Link = Schema.Struct({
+  name: Schema.String,
+  mac: Schema.String,
+  subnets: Schema.Array(Schema.String),
+  carrier: Schema.Boolean,
+  defaultRoutes: Schema.Array(Schema.Literals([4, 6])),
+  chosen: Schema.Boolean
+})
+
+/** `nodes`: key `<node>`, refreshed every second with a TTL. */
+export const Presence = Schema.Struct({
+  links: Schema.Array(Link),
+  version: Schema.String,
+  /** Made anew at each start of the runtime. */
+  session: Schema.String
+})
+export type Presence = typeof Presence.Type
+
+/** `node.<node>._inventory`: what is marked in the node's kernel, sent on every connect. */
+export const InventoryMessage = Schema.Struct({
+  id: Schema.String,
+  held: Schema.Array(
+    Schema.Struct({ claim: Schema.String, address: Schema.String, link: Schema.String, term: Schema.Int })
+  )
+})
+export type InventoryMessage = typeof InventoryMessage.Type
+
+/** `node.<node>.<claim>.<bound|taken|released|conflict>` */
+export const ReportMessage = Schema.Struct({
+  address: Schema.String,
+  link: Schema.String,
+  mac: Schema.String,
+  term: Schema.Int,
+  at: Schema.Finite,
+  foreign: Schema.optionalKey(Schema.String),
+  reason: Schema.optionalKey(Schema.String)
+})
+
+export const whats = ["bound", "taken", "released", "conflict"] as const
+
+/** A node's key in `nodes`, and its token in every other subject. Claim names need no escaping: they are addresses. */
+export const nodeToken = token
+export const nodeOfToken = untoken
+
+export const presenceSubject = (node: string): string => `$KV.nodes.${token(node)}`
+export const assignmentSubject = (node: string, claim: string): string =>
+  `$KV.assignments.${token(node)}.${claim}`
+/** Every key of one claim, whatever the node: what the expected sequence is asked of. */
+export const claimSubjects = (claim: string): string => `$KV.assignments.*.${claim}`
+export const completeSubject = (node: string): string => `$KV.assignments.${token(node)}._complete`
+export const drainingSubject = (node: string): string => `$KV.assignments.${token(node)}._draining`
+export const inventorySubject = (node: string): string => `node.${token(node)}._inventory`
+export const reportSubject = (node: string, claim: string, what: Report["what"]): string =>
+  `node.${token(node)}.${claim}.${what}`

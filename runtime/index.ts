@@ -1,12 +1,26 @@
 /** The public surface: everything that a function needs to be declared. */
 export { type Disposed, type Disposition, Park, Reject, Retry, RetryAfter } from "./Disposition.ts"
 export {
+  type FittingLink,
+  Fleet,
+  type FleetEvent,
+  type FleetLink,
+  type FleetNode,
+  type FleetView,
+  type Inventory,
+  type Place,
+  type Placement,
+  PlacementLost,
+  type Report
+} from "./Fleet.ts"
+export {
   defineFunction,
   type FunctionDefinition,
   type FunctionSpec,
   type Guard,
   Misdeclared
 } from "./Function.ts"
+export { fittingLink } from "./fleet/fittingLink.ts"
 export {
   defineKind,
   type Kind,

@@ -33,7 +33,12 @@ export const Presence = Schema.Struct({
   links: Schema.Array(Link),
   version: Schema.String,
   /** Made anew at each start of the runtime. */
-  session: Schema.String
+  session: Schema.String,
+  /**
+   * The id of the inventory that the node sent last. One with another id is not believed: it is an older one, of a
+   * JetStream that was restored. Put the key with the new id first, then send the inventory.
+   */
+  inventory: Schema.optionalKey(Schema.String)
 })
 export type Presence = typeof Presence.Type
 

@@ -62,12 +62,14 @@ export const spawnTied = (
   run: Pick<Run, "name" | "path" | "args" | "ledger"> & {
     readonly env?: NodeJS.ProcessEnv
     readonly cwd?: string
+    /** With a channel for messages. */
+    readonly ipc?: boolean
   },
   output: number | "pipe"
 ): ChildProcess => {
   const [command, ...args] = [...leashed(), run.path, ...run.args]
   const child = spawn(command!, args, {
-    stdio: ["ignore", output, output],
+    stdio: ["ignore", output, output, ...(run.ipc === true ? ["ipc" as const] : [])],
     detached: true,
     ...(run.env === undefined ? {} : { env: run.env }),
     ...(run.cwd === undefined ? {} : { cwd: run.cwd })

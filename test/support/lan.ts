@@ -1,0 +1,175 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import {
+  addressesOf,
+  Cables,
+  gateway,
+  type HostPlan,
+  type Network,
+  type Side
+} from "../../infra/local/cables.ts"
+import { Gate } from "../../infra/local/gate.ts"
+import { Ports } from "./lan/ports.ts"
+import { type HostProgram, isFrozen, spawnOn } from "./lan/programs.ts"
+
+export type { HostProgram } from "./lan/programs.ts"
+export type { Network, Side }
+
+export interface LanOptions {
+  /** How many nodes; they are called `n1`, `n2`, … */
+  readonly nodes?: number
+}
+
+/**
+ * The laboratory: nodes, a client and a stranger, each a host in a network namespace of its own, on one LAN; the nodes
+ * reach ports of this machine by a second network. Both can be broken in every way. It ends with this process, however
+ * that ends.
+ */
+export class Lan {
+  /** The nodes' names. */
+  readonly nodes: ReadonlyArray<string>
+  readonly cables: Cables
+  readonly #gate: Gate
+  readonly #ports: Ports
+  readonly #plans: ReadonlyMap<string, HostPlan>
+  readonly #directory: string
+  readonly #doors = new Map<string, Promise<number>>()
+
+  private constructor(cables: Cables, plans: ReadonlyArray<HostPlan>, directory: string) {
+    this.cables = cables
+    this.#gate = new Gate(cables)
+    this.#ports = new Ports(cables)
+    this.#plans = new Map(plans.map((plan) => [plan.name, plan]))
+    this.nodes = plans.filter(({ networks }) => networks.includes("mgmt")).map(({ name }) => name)
+    this.#directory = directory
+  }
+
+  static async open(options: LanOptions = {}): Promise<Lan> {
+    const nodes = Array.from({ length: options.nodes ?? 3 }, (_, index) => ({
+      name: `n${index + 1}`,
+      number: 11 + index,
+      networks: ["lan", "mgmt"] as const
+    }))
+    const plans: ReadonlyArray<HostPlan> = [
+      { name: "client", number: 2, networks: ["lan"] },
+      { name: "stranger", number: 3, networks: ["lan"] },
+      ...nodes
+    ]
+    const cables = await Cables.open(plans)
+    const directory = mkdtempSync(join(tmpdir(), "extip-lan-"))
+    cables.namespaces.ledger.addDirectory(directory)
+    return new Lan(cables, plans, directory)
+  }
+
+  /** Lets hosts reach a port of this machine's 127.0.0.1 by the network `mgmt`, as `10.78.0.1:port`. */
+  async letOut(port: number): Promise<string> {
+    await this.#gate.letOut(port, { host: "127.0.0.1", port })
+    return `${gateway}:${port}`
+  }
+
+  /** `127.0.0.1:port` of this machine, behind which is that port of the host's own 127.0.0.1, also after a reboot. */
+  async letIn(host: string, port: number): Promise<string> {
+    const key = `${host} ${port}`
+    const door = this.#doors.get(key) ?? this.#gate.letIn(host, port)
+    this.#doors.set(key, door)
+    return `127.0.0.1:${await door}`
+  }
+
+  /** A host's link, MAC and addresses on each network. */
+  addressesOf(host: string): ReturnType<typeof addressesOf> {
+    return addressesOf(this.#plan(host).number)
+  }
+
+  /** The host whose link on the LAN has this MAC. */
+  hostOf(mac: string): string | undefined {
+    return [...this.#plans.values()].find(({ number }) => addressesOf(number).lan.mac === mac)?.name
+  }
+
+  isOn(host: string): boolean {
+    return this.cables.hosts().some(({ name }) => name === host)
+  }
+
+  /** Starts a program on a host. */
+  spawn(host: string, command: string, args: ReadonlyArray<string>, env?: NodeJS.ProcessEnv): HostProgram {
+    return spawnOn(this.cables, this.#directory, host, [command, ...args], { ...process.env, ...env })
+  }
+
+  /** Runs a program on a host to its end, and answers with what it printed. */
+  async run(host: string, command: string, ...args: ReadonlyArray<string>): Promise<string> {
+    return await this.cables.host(host).namespace.run(command, args)
+  }
+
+  /** Pulls the cable; with `carrier`, the host cannot see it. */
+  async cut(host: string, network: Network, options: { readonly carrier?: boolean } = {}): Promise<void> {
+    await this.#ports.set(host, [network], options.carrier === true ? "severed" : "unplugged", true)
+  }
+
+  /** Ends every `cut` of it. */
+  async mend(host: string, network: Network): Promise<void> {
+    await this.#ports.set(host, [network], "severed", false)
+    await this.#ports.set(host, [network], "unplugged", false)
+  }
+
+  /** The host goes on sending, and receives nothing. */
+  async deafen(host: string, network: Network = "lan"): Promise<void> {
+    await this.#ports.set(host, [network], "deaf", true)
+  }
+
+  async undeafen(host: string, network: Network = "lan"): Promise<void> {
+    await this.#ports.set(host, [network], "deaf", false)
+  }
+
+  /** Splits the LAN: these hosts on side b, all others on side a. */
+  async split(...other: ReadonlyArray<string>): Promise<void> {
+    await this.#ports.split(other)
+  }
+
+  async heal(): Promise<void> {
+    await this.#ports.split([])
+  }
+
+  sideOf(host: string): Side {
+    return this.#ports.sideOf(host)
+  }
+
+  /** Off both networks, and everything that runs on it is killed. */
+  async powerCut(host: string): Promise<void> {
+    await this.cables.lose(host)
+  }
+
+  /** Boots it: the same MACs and addresses of its own, nothing else, and nothing runs. What is wrong with its links stays so. */
+  async powerOn(host: string): Promise<void> {
+    const { namespace } = await this.cables.boot(this.#plan(host))
+    this.#gate.moved(host, namespace.pid)
+    await this.#ports.booted(host)
+  }
+
+  /** As a virtual machine is paused: nothing of it runs, nothing is sent or received. */
+  async pause(host: string): Promise<void> {
+    const { namespace, networks } = this.cables.host(host)
+    await this.#ports.set(host, networks, "paused", true)
+    const processes = namespace.processes()
+    for (const pid of processes) process.kill(pid, "SIGSTOP")
+    await Promise.all(processes.map(isFrozen))
+  }
+
+  async resume(host: string): Promise<void> {
+    const { namespace, networks } = this.cables.host(host)
+    await this.#ports.set(host, networks, "paused", false)
+    for (const pid of namespace.processes()) process.kill(pid, "SIGCONT")
+  }
+
+  async close(): Promise<void> {
+    this.#gate.close()
+    this.cables.close()
+    rmSync(this.#directory, { recursive: true, force: true })
+    this.cables.namespaces.ledger.removeDirectory(this.#directory)
+  }
+
+  #plan(host: string): HostPlan {
+    const plan = this.#plans.get(host)
+    if (plan === undefined) throw new Error(`there is no host ${host}`)
+    return plan
+  }
+}

@@ -3,10 +3,11 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { type Disposition, Retry } from "./Disposition.ts"
-import { defineFunction, Misdeclared, requireDistinctNames } from "./Function.ts"
+import { defineBatchFunction, defineFunction, Misdeclared, requireDistinctNames } from "./Function.ts"
 import { Thing } from "./host/thing.fixture.ts"
 import { defineKind } from "./Kind.ts"
-import { create, read } from "./Needs.ts"
+import { create, place, read, seeFleet } from "./Needs.ts"
+import { fleetChanged } from "./Trigger.ts"
 import { TestCluster } from "./testkit.ts"
 
 const needs = [read(Thing)]
@@ -88,5 +89,46 @@ describe("a handler", () => {
   it("answers with a sentence, or nothing", () => {
     // @ts-expect-error: a number is no decision
     defineFunction({ ...base, handle: () => Effect.succeed(7) })
+  })
+})
+
+describe("a batch function", () => {
+  const base = { name: "paint-on-change", needs: [read(Thing), seeFleet] } as const
+  const nobody = { kind: Thing, keys: () => [] }
+
+  it("is given keys, by triggers that give them", () => {
+    const fn = defineBatchFunction({
+      ...base,
+      on: [Thing.touched, Thing.changed.touches(nobody), fleetChanged(["lost"]).touches(nobody)],
+      handle: (things) => Effect.succeed(things[0]?.now?.spec.colour)
+    })
+    expect(fn).toMatchObject({ fleet: "sees", batch: { afterMillis: 5, most: 1_000 } })
+    expect(() =>
+      // @ts-expect-error: this one gives the object
+      defineBatchFunction({ ...base, on: [Thing.changed], handle: () => Effect.void })
+    ).toThrow('a batch is made of keys; use "touched", "deleted" or "touches" in "on"')
+    const others = { kind: Other, keys: () => [] }
+    const on = [Thing.touched, Thing.changed.touches(others)] as const
+    const both = [read(Thing), read(Other)]
+    expect(() => defineBatchFunction({ ...base, needs: both, on, handle: () => Effect.void })).toThrow(
+      "a batch is made of objects of one kind"
+    )
+  })
+
+  it("has room for one object at least", () => {
+    const of = (batch: object) => () =>
+      defineBatchFunction({ ...base, on: [Thing.touched], batch, handle: () => Effect.void })
+    expect(of({ most: 0 })).toThrow(Misdeclared)
+    expect(of({ afterMillis: Number.NaN })).toThrow(Misdeclared)
+  })
+
+  it("is woken by the fleet only if it declares to see it, as any function", () => {
+    const on = [fleetChanged(["lost"]).wakes(nobody)] as const
+    expect(() => defineFunction({ ...base, on, needs, handle: () => Effect.void })).toThrow(
+      'it is woken by the fleet, so "needs" must contain seeFleet or place'
+    )
+    expect(
+      defineFunction({ ...base, on, needs: [read(Thing), place], handle: () => Effect.void }).fleet
+    ).toBe("places")
   })
 })

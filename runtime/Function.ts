@@ -1,19 +1,32 @@
 import type * as Effect from "effect/Effect"
 import type { Disposed } from "./Disposition.ts"
+import type { KubeObject } from "./Kind.ts"
 import type { Kube } from "./Kube.ts"
-import type { Need } from "./Needs.ts"
-import type { Trigger } from "./Trigger.ts"
+import type { FleetNeed, Need } from "./Needs.ts"
+import type { Keyed, Trigger } from "./Trigger.ts"
 
 /** A pure, named question about the input. `extip why` names the first one that said no, so name it as a claim. */
 export type Guard<In> = (input: In) => boolean
 
-/** A function, as the host runs it. Made by `defineFunction`. */
+/** How the targets of a batch function are gathered. */
+export interface Batch {
+  /** So many milliseconds after the first. */
+  readonly afterMillis: number
+  /** As many at once at most. */
+  readonly most: number
+}
+
+/** A function, as the host runs it. Made by `defineFunction` and `defineBatchFunction`. */
 export interface FunctionDefinition<R = Kube, E extends Disposed = Disposed> {
   readonly name: string
   readonly on: ReadonlyArray<Trigger<any>>
   readonly when: ReadonlyArray<Guard<any>>
   readonly needs: ReadonlyArray<Need>
+  /** What it may do with the fleet. */
+  readonly fleet: "none" | FleetNeed["fleet"]
   readonly debounceMillis: number
+  /** `undefined` for a function that is given one object at a time. */
+  readonly batch: Batch | undefined
   readonly handle: (input: any) => Effect.Effect<string | void, E, R>
 }
 
@@ -25,8 +38,8 @@ export interface FunctionSpec<In, E extends Disposed, R> {
   readonly on: readonly [Trigger<In>, ...ReadonlyArray<Trigger<In>>]
   /** Says whether there is anything to do for this input. Pure; all of them must hold. */
   readonly when?: Guard<In> | ReadonlyArray<Guard<In>>
-  /** The Kubernetes verbs that it may use: `[read(Service), create(IpClaim)]`. */
-  readonly needs: ReadonlyArray<ReadonlyArray<Need>>
+  /** What it may use: Kubernetes verbs and the fleet: `[read(Service), create(IpClaim), seeFleet]`. */
+  readonly needs: ReadonlyArray<ReadonlyArray<Need | FleetNeed>>
   /** At most one run per object in this many milliseconds; what comes meanwhile is one run at its end. Default 0. */
   readonly debounceMillis?: number
   /**
@@ -35,6 +48,19 @@ export interface FunctionSpec<In, E extends Disposed, R> {
    * nothing to do. Failures go out through the error channel; each error says what the host does next.
    */
   readonly handle: (input: In) => Effect.Effect<string | void, E, R>
+}
+
+/** What a developer writes down of a function that is given many objects at once. */
+export interface BatchFunctionSpec<A extends KubeObject, E extends Disposed, R>
+  extends Omit<FunctionSpec<Keyed<A>, E, R>, "debounceMillis" | "handle"> {
+  /** Default: what comes within 5 ms, 1,000 at most. */
+  readonly batch?: Partial<Batch>
+  /**
+   * As a function's, for all objects that were woken meanwhile, each once; those that `when` says no to are left out.
+   * One run at a time. When it fails, all of them are kept, and run again as the error says; after faults of ours in
+   * ever smaller batches, so that one object does not keep others out. A batch that is rejected gets no Event.
+   */
+  readonly handle: (objects: ReadonlyArray<Keyed<A>>) => Effect.Effect<string | void, E, R>
 }
 
 /** A declaration that cannot run. Thrown while the process starts, never at the first event. */
@@ -46,12 +72,52 @@ export class Misdeclared extends Error {
 /**
  * Declares a function. Nothing happens until a host runs it.
  *
- * @throws Misdeclared when the name is not `verb-on-event`, or a trigger's kind is not among `read(…)` in `needs`.
+ * @throws Misdeclared when the name is not `verb-on-event`, or something that wakes it is not among `needs`.
  */
 export const defineFunction = <In, E extends Disposed, R = Kube>(
   spec: FunctionSpec<In, E, R>
+): FunctionDefinition<R, E> => ({
+  ...declared(spec),
+  debounceMillis: spec.debounceMillis ?? 0,
+  batch: undefined,
+  handle: spec.handle
+})
+
+/**
+ * Declares a function that is given many objects at once: `IpClaim.touched`, `Node.changed.touches(…)` and
+ * `fleetChanged(["lost"]).touches(…)` wake it.
+ *
+ * @throws Misdeclared as `defineFunction`, and when a trigger gives no key, or the batch no room.
+ */
+export const defineBatchFunction = <A extends KubeObject, E extends Disposed, R = Kube>(
+  spec: BatchFunctionSpec<A, E, R>
 ): FunctionDefinition<R, E> => {
-  const needs = spec.needs.flat()
+  const common = declared(spec)
+  const { afterMillis = 5, most = 1_000 } = spec.batch ?? {}
+  if (common.on.some(({ gives }) => gives !== "key")) {
+    throw new Misdeclared(
+      `function "${spec.name}": a batch is made of keys; use "touched", "deleted" or "touches" in "on"`
+    )
+  }
+  if (new Set(common.on.map(({ target }) => target)).size > 1) {
+    throw new Misdeclared(`function "${spec.name}": a batch is made of objects of one kind`)
+  }
+  if (!(afterMillis >= 0) || !(most >= 1)) {
+    throw new Misdeclared(
+      `function "${spec.name}": "batch" takes afterMillis of 0 or more, and "most" of 1 or more`
+    )
+  }
+  return { ...common, debounceMillis: 0, batch: { afterMillis, most }, handle: spec.handle }
+}
+
+type Declaration = Pick<FunctionSpec<any, any, any>, "name" | "on" | "when" | "needs">
+
+const declared = (spec: Declaration) => {
+  const all = spec.needs.flat()
+  const needs = all.filter((need) => "verb" in need)
+  const ofFleet = all.filter((need) => "fleet" in need)
+  const fleet =
+    ofFleet.length === 0 ? "none" : ofFleet.some((need) => need.fleet === "places") ? "places" : "sees"
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(spec.name) || spec.name.length > 63) {
     throw new Misdeclared(
       `function "${spec.name}": a name is lower-case words joined by dashes, such as "label-on-create", 63 characters at most`
@@ -60,25 +126,22 @@ export const defineFunction = <In, E extends Disposed, R = Kube>(
   if (spec.on.length === 0) {
     throw new Misdeclared(`function "${spec.name}": nothing wakes it; give "on" at least one trigger`)
   }
-  for (const trigger of spec.on) {
-    const kinds = [trigger.source._tag === "Events" ? trigger.source.kind : undefined, trigger.target]
-    for (const kind of kinds) {
+  for (const { source, target } of spec.on) {
+    for (const kind of [source._tag === "Events" ? source.kind : undefined, target]) {
       if (kind !== undefined && !needs.some((need) => need.verb === "get" && need.kind === kind)) {
         throw new Misdeclared(
           `function "${spec.name}": it is woken by or for ${kind.kind}, so "needs" must contain read(${kind.kind})`
         )
       }
     }
+    if (source._tag === "Fleet" && fleet === "none") {
+      throw new Misdeclared(
+        `function "${spec.name}": it is woken by the fleet, so "needs" must contain seeFleet or place`
+      )
+    }
   }
   const when = spec.when === undefined ? [] : typeof spec.when === "function" ? [spec.when] : spec.when
-  return {
-    name: spec.name,
-    on: spec.on,
-    when,
-    needs,
-    debounceMillis: spec.debounceMillis ?? 0,
-    handle: spec.handle
-  }
+  return { name: spec.name, on: spec.on, when, needs, fleet } as const
 }
 
 /** @throws Misdeclared when two functions have one name: they would share a consumer, and each miss events. */

@@ -9,6 +9,17 @@ export interface Need {
   readonly subresource: "" | "status"
 }
 
+/** What a function may do with the fleet: see it, or place claims on it as well. */
+export interface FleetNeed {
+  readonly fleet: "sees" | "places"
+}
+
+/** May read `Fleet`. */
+export const seeFleet: ReadonlyArray<FleetNeed> = [{ fleet: "sees" }]
+
+/** May read `Fleet`, and place claims on its nodes. */
+export const place: ReadonlyArray<FleetNeed> = [{ fleet: "places" }]
+
 /** May read these kinds: from the view, or fresh from the API server. The bridge then watches them. */
 export const read = (...kinds: ReadonlyArray<Kind<any>>): ReadonlyArray<Need> =>
   kinds.map((kind) => ({ kind, verb: "get", subresource: "" }))

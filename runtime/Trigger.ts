@@ -1,4 +1,5 @@
 import * as Duration from "effect/Duration"
+import type { FleetEvent, FleetView } from "./Fleet.ts"
 import type { Kind, KubeObject, Ref } from "./Kind.ts"
 import type { View } from "./View.ts"
 
@@ -29,6 +30,12 @@ export interface Wakes<A, B extends KubeObject> {
   readonly keys: (event: WakeEvent<A>, view: View) => Iterable<Ref>
 }
 
+/** Maps what happened in the fleet to the objects that it concerns. Pure and quick, as `Wakes` is. */
+export interface FleetWakes<B extends KubeObject> {
+  readonly kind: Kind<B>
+  readonly keys: (event: FleetEvent, view: View, fleet: FleetView) => Iterable<Ref>
+}
+
 /** What wakes a function, and with what: `In` is the handler's input. */
 export interface Trigger<in out In> {
   readonly _In?: (input: In) => In
@@ -40,6 +47,11 @@ export interface Trigger<in out In> {
         readonly specOnly: boolean
       }
     | { readonly _tag: "Timer"; readonly everyMillis: number }
+    | {
+        readonly _tag: "Fleet"
+        readonly what: ReadonlyArray<FleetEvent["what"]>
+        readonly keys: FleetWakes<any>["keys"]
+      }
   /** The kind whose objects the handler is given; `undefined` for timers. */
   readonly target: Kind<any> | undefined
   readonly gives: "object" | "key" | "tick"
@@ -50,6 +62,8 @@ export interface Trigger<in out In> {
 export interface EventTrigger<A extends KubeObject, In> extends Trigger<In> {
   /** Wakes other objects instead: the function is then given those, one by one. */
   readonly wakes: <B extends KubeObject>(map: Wakes<A, B>) => Trigger<B>
+  /** As `wakes`, for other objects whether they are there or not: the function is given their keys. */
+  readonly touches: <B extends KubeObject>(map: Wakes<A, B>) => Trigger<Keyed<B>>
 }
 
 export const trigger = <A extends KubeObject, In>(
@@ -64,7 +78,32 @@ export const trigger = <A extends KubeObject, In>(
     target: kind,
     gives,
     map: undefined,
-    wakes: (map) => ({ source, target: map.kind, gives: "object", map })
+    wakes: (map) => ({ source, target: map.kind, gives: "object", map }),
+    touches: (map) => ({ source, target: map.kind, gives: "key", map })
+  }
+}
+
+/** A trigger on the fleet: it always wakes objects that are named by a mapping. */
+export interface FleetTrigger {
+  readonly wakes: <B extends KubeObject>(map: FleetWakes<B>) => Trigger<B>
+  /** As `wakes`, for objects whether they are there or not: the function is given their keys. */
+  readonly touches: <B extends KubeObject>(map: FleetWakes<B>) => Trigger<Keyed<B>>
+}
+
+/**
+ * Something of this happened in the fleet. The active host alone is woken; one that becomes active is woken once for
+ * everything as it is then, as if it had just happened.
+ */
+export const fleetChanged = (what: ReadonlyArray<FleetEvent["what"]>): FleetTrigger => {
+  const from = (kind: Kind<any>, gives: "object" | "key", keys: FleetWakes<any>["keys"]) => ({
+    source: { _tag: "Fleet", what, keys } as const,
+    target: kind,
+    gives,
+    map: undefined
+  })
+  return {
+    wakes: ({ kind, keys }) => from(kind, "object", keys),
+    touches: ({ kind, keys }) => from(kind, "key", keys)
   }
 }
 

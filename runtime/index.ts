@@ -1,4 +1,5 @@
 /** The public surface: everything that a function needs to be declared. */
+export { Assignment } from "./Assignment.ts"
 export { type Disposed, type Disposition, Park, Reject, Retry, RetryAfter } from "./Disposition.ts"
 export {
   type FittingLink,
@@ -14,6 +15,9 @@ export {
   type Report
 } from "./Fleet.ts"
 export {
+  type Batch,
+  type BatchFunctionSpec,
+  defineBatchFunction,
   defineFunction,
   type FunctionDefinition,
   type FunctionSpec,
@@ -42,9 +46,22 @@ export {
   NotFound,
   Unavailable
 } from "./KubeFailure.ts"
-export { create, type Need, patch, patchStatus, read, remove } from "./Needs.ts"
+export {
+  create,
+  type FleetNeed,
+  type Need,
+  patch,
+  patchStatus,
+  place,
+  read,
+  remove,
+  seeFleet
+} from "./Needs.ts"
 export {
   every,
+  type FleetTrigger,
+  type FleetWakes,
+  fleetChanged,
   type Keyed,
   type Tick,
   type Trigger,
@@ -53,3 +70,12 @@ export {
   type Wakes
 } from "./Trigger.ts"
 export { type Change, defineIndex, type Index, type View } from "./View.ts"
+export {
+  type BindFailure,
+  type Bound,
+  HeldByForeign,
+  HeldByOurs,
+  KernelSaidNo,
+  NoFittingLink,
+  Wire
+} from "./Wire.ts"

@@ -22,6 +22,7 @@ export class FleetState implements FleetView {
   readonly #draining = new Set<string>()
   readonly #sessions = new Map<string, string>()
   readonly #listeners = new Set<FleetListener>()
+  readonly #whole = new Set<() => void>()
   #isSilent = false
   /** Set by whoever follows NATS. */
   followedMillis: () => number = () => 0
@@ -35,6 +36,11 @@ export class FleetState implements FleetView {
   listen(listener: FleetListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /** Calls back whenever the state has been read anew: there were no events of that. */
+  onWhole(listener: () => void): void {
+    this.#whole.add(listener)
   }
 
   get placements(): ReadonlyMap<string, Placement> {
@@ -98,6 +104,7 @@ export class FleetState implements FleetView {
   whole(): void {
     this.#isSilent = false
     for (const node of [...this.nodes.keys()]) this.#forgetIfNothing(node)
+    for (const listener of this.#whole) listener()
   }
 
   /** A key of `nodes` was put. */

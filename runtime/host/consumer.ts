@@ -30,6 +30,7 @@ const consumerNotFound = 10014
 export const subjectsOf = (fn: FunctionDefinition<any>): ReadonlyArray<string> => {
   const subjects = new Set([wakeSubjects(fn.name)])
   for (const { source } of fn.on) {
+    if (source._tag === "Fleet") continue
     if (source._tag === "Timer") subjects.add(tickSubject(fn.name))
     else if (source.verbs.length === 3) subjects.add(resourceSubjects(source.kind))
     else for (const verb of source.verbs) subjects.add(resourceSubjects(source.kind, verb))

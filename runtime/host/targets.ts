@@ -1,11 +1,13 @@
 import type { JsMsg } from "@nats-io/jetstream"
+import type { FleetEvent } from "../Fleet.ts"
 import type { FunctionDefinition } from "../Function.ts"
+import type { FleetState } from "../fleet/state.ts"
 import { type Kind, type Ref, refKey, refOf } from "../Kind.ts"
-import { type ParsedSubject, parseSubject, parseWake, resourceToken } from "../nats/names.ts"
+import { activeSubject, type ParsedSubject, parseSubject, parseWake, resourceToken } from "../nats/names.ts"
 import type { Trigger, Verb } from "../Trigger.ts"
 import { parseTraceparent } from "../trace/context.ts"
 import type { View } from "../View.ts"
-import type { Target, Woken } from "./run.ts"
+import { type Target, targetKey, type Woken } from "./run.ts"
 
 /** What a message of the log is to one function. */
 export type Received =
@@ -30,6 +32,8 @@ export class Targets {
     if (event !== undefined) return { _tag: "Event", event }
     const wake = parseWake(message.subject)
     if (wake !== undefined) return { _tag: "Direct", targets: this.#ofWake(wake.resource, wake.ref) }
+    // It only says that we are the active host.
+    if (message.subject === activeSubject(this.#fn.name)) return { _tag: "Direct", targets: [] }
     const at = Number(message.headers?.get("extip-at") ?? Date.now())
     return { _tag: "Direct", targets: [{ _tag: "Tick", at }] }
   }
@@ -58,6 +62,25 @@ export class Targets {
         this.#of(trigger, source.kind, refOf(object as never), "added")
       ).flat()
     })
+  }
+
+  /** For something that happened in the fleet. */
+  ofFleet(event: FleetEvent, fleet: FleetState): ReadonlyArray<Target> {
+    return this.#fn.on.flatMap((trigger) => fleetTargets(trigger, event, this.#view, fleet))
+  }
+
+  /** For everything in the fleet that its triggers match, as if it had just happened. */
+  allOfFleet(fleet: FleetState): ReadonlyArray<Target> {
+    const targets = new Map<string, Target>()
+    for (const trigger of this.#fn.on) {
+      if (trigger.source._tag !== "Fleet") continue
+      for (const event of fleet.asEvents(trigger.source.what)) {
+        for (const target of fleetTargets(trigger, event, this.#view, fleet)) {
+          targets.set(targetKey(target), target)
+        }
+      }
+    }
+    return [...targets.values()]
   }
 
   #of(trigger: Trigger<any>, kind: Kind<any>, ref: Ref, verb: Verb): ReadonlyArray<Target> {
@@ -90,6 +113,24 @@ export class Targets {
     return isNew
   }
 }
+
+const fleetTargets = (
+  { source, target, gives }: Trigger<any>,
+  event: FleetEvent,
+  view: View,
+  fleet: FleetState
+): ReadonlyArray<Target> =>
+  source._tag === "Fleet" && source.what.includes(event.what)
+    ? Array.from(
+        source.keys(event, view, fleet),
+        (ref): Target => ({
+          _tag: "Object",
+          kind: target!,
+          ref,
+          gives: gives === "key" ? "key" : "object"
+        })
+      )
+    : []
 
 /** What the event's headers tell of who made the change. */
 export const wokenBy = (message: JsMsg): Woken => {

@@ -1,6 +1,9 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type { FleetEvent } from "../Fleet.ts"
 import { type FunctionDefinition, requireDistinctNames } from "../Function.ts"
+import { type FleetChange, MemoryFleet } from "../fleet/memory.ts"
+import { FleetState } from "../fleet/state.ts"
 import { type Kind, type KindId, type KubeObject, type Ref, refKey, resourceName } from "../Kind.ts"
 import type { EventNote } from "../Kube.ts"
 import type { KubeFailure } from "../KubeFailure.ts"
@@ -8,6 +11,8 @@ import type { KubeApi, RawObject } from "../kube/api.ts"
 import { MemoryApi, type MemoryEvent } from "../kube/memory.ts"
 import { kindsOf } from "./kinds.ts"
 import { type Ended, type RunServices, runOnce, type Target, targetKey } from "./run.ts"
+import { runBatch } from "./runBatch.ts"
+import { Targets } from "./targets.ts"
 import { WorldView } from "./worldView.ts"
 
 export interface TestClusterOptions {
@@ -15,13 +20,24 @@ export interface TestClusterOptions {
   readonly kinds?: ReadonlyArray<Kind<any>>
   /** The store; by default an empty one. Two clusters on one store are two hosts. */
   readonly api?: MemoryApi
+  /** The nodes, in the same way; by default none. */
+  readonly fleet?: MemoryFleet
   /** Puts faults between the functions and the store. */
   readonly through?: (api: KubeApi) => KubeApi
 }
 
+interface Queued {
+  readonly fn: FunctionDefinition<any>
+  readonly target: Target
+  readonly attempt: number
+}
+
+const keyOf = ({ fn, target }: Queued): string => `${fn.name} ${targetKey(target)}`
+
 /** One run of a function, and how it ended. */
 export interface TestRun {
   readonly function: string
+  /** `plural/namespace/name`; those of a batch with spaces between them. */
   readonly target: string
   readonly ended: Ended
 }
@@ -39,6 +55,10 @@ export interface TestNote extends EventNote {
 export class TestCluster {
   readonly api: MemoryApi
   readonly view: WorldView
+  /** The nodes: what they do, tests say. */
+  readonly fleet: MemoryFleet
+  /** The fleet as this host sees it. */
+  readonly fleetView = new FleetState()
   /** Every run so far. */
   readonly runs: Array<TestRun> = []
   /** Every Kubernetes Event so far, each once. */
@@ -48,8 +68,9 @@ export class TestCluster {
   readonly #kinds: ReadonlyArray<Kind<any>>
   /** `function object` → the generation that its triggers on specs have seen last. */
   readonly #generations = new Map<string, unknown>()
-  #queue: Array<{ readonly fn: FunctionDefinition<any>; readonly target: Target; attempt: number }> = []
-  #unseen: Array<MemoryEvent> = []
+  /** `function object` → what is to be run */
+  readonly #queue = new Map<string, Queued>()
+  #unseen: Array<() => void> = []
   #paused = false
 
   constructor(functions: ReadonlyArray<FunctionDefinition<any>>, options: TestClusterOptions = {}) {
@@ -63,10 +84,16 @@ export class TestCluster {
     for (const kind of this.#kinds) {
       for (const object of this.api.list(kind)) this.view.applyWrite(kind, object)
     }
-    this.api.watch((event) => {
-      if (this.#paused) this.#unseen.push(event)
-      else this.#see(event)
-    })
+    const live = (see: () => void) => {
+      if (this.#paused) this.#unseen.push(see)
+      else see()
+    }
+    this.api.watch((event) => live(() => this.#see(event)))
+    this.fleet = options.fleet ?? new MemoryFleet()
+    this.fleet.follow((change: FleetChange) => live(() => change(this.fleetView)))
+    // As on NATS: what was there before wakes a host that becomes active, see `wakeAll`.
+    this.fleetView.listen((event) => this.#seeFleet(event))
+    this.fleetView.onWhole(() => this.#wakeFleet())
     this.#services = {
       api: options.through?.(this.api) ?? this.api,
       view: this.view,
@@ -78,6 +105,7 @@ export class TestCluster {
       caused: () => undefined,
       causeOf: () => undefined,
       host: "test",
+      fleet: this.fleet.access(this.fleetView),
       context: Context.empty() as Context.Context<never>
     }
   }
@@ -127,7 +155,7 @@ export class TestCluster {
 
   catchUp(): void {
     this.#paused = false
-    for (const event of this.#unseen.splice(0)) this.#see(event)
+    for (const see of this.#unseen.splice(0)) see()
   }
 
   /** Wakes every function for everything that its triggers match, as a new consumer does. */
@@ -141,6 +169,7 @@ export class TestCluster {
         }
       }
     }
+    this.#wakeFleet()
   }
 
   /** Runs the timers' functions once. */
@@ -153,17 +182,54 @@ export class TestCluster {
   /** Runs everything that has been woken, `concurrency` at a time, until nothing is left. */
   readonly settle = (concurrency = 1): Effect.Effect<void> =>
     Effect.gen({ self: this }, function* () {
-      while (this.#queue.length > 0) {
-        const batch = this.#queue.splice(0, concurrency)
-        yield* Effect.promise(() => Promise.all(batch.map((item) => this.#run(item))))
+      while (this.#queue.size > 0) {
+        const jobs: Array<Promise<void>> = []
+        for (const [key, item] of this.#queue) {
+          if (jobs.length >= concurrency) break
+          this.#queue.delete(key)
+          jobs.push(item.fn.batch === undefined ? this.#run(item) : this.#runBatch(item))
+        }
+        yield* Effect.promise(() => Promise.all(jobs))
       }
     })
 
-  async #run(item: { readonly fn: FunctionDefinition<any>; readonly target: Target; attempt: number }) {
-    const { fn, target } = item
-    const ended = await runOnce(fn, target, item.attempt, undefined, this.#services)
-    this.runs.push({ function: fn.name, target: targetKey(target), ended })
-    if (ended._tag === "Again" && item.attempt < 10) this.#queue.push({ ...item, attempt: item.attempt + 1 })
+  async #run(item: Queued): Promise<void> {
+    const { fn, target, attempt } = item
+    this.#ended([item], await runOnce(fn, target, attempt, undefined, this.#services))
+  }
+
+  async #runBatch(first: Queued): Promise<void> {
+    const { fn } = first
+    const items = [first]
+    for (const [key, item] of this.#queue) {
+      if (item.fn !== fn || items.length >= fn.batch!.most) continue
+      this.#queue.delete(key)
+      items.push(item)
+    }
+    const targets = items.map(({ target }) => ({ target, woken: undefined }))
+    const attempt = Math.max(...items.map((item) => item.attempt))
+    this.#ended(items, await runBatch(fn, targets, attempt, this.#services))
+  }
+
+  #ended(items: ReadonlyArray<Queued>, ended: Ended): void {
+    const target = items.map((item) => targetKey(item.target)).join(" ")
+    this.runs.push({ function: items[0]!.fn.name, target, ended })
+    if (ended._tag !== "Again") return
+    for (const item of items) {
+      if (item.attempt < 10) this.#queue.set(keyOf(item), { ...item, attempt: item.attempt + 1 })
+    }
+  }
+
+  #seeFleet(event: FleetEvent): void {
+    for (const fn of this.#functions) {
+      for (const target of new Targets(fn, this.view).ofFleet(event, this.fleetView)) this.#wake(fn, target)
+    }
+  }
+
+  #wakeFleet(): void {
+    for (const fn of this.#functions) {
+      for (const target of new Targets(fn, this.view).allOfFleet(this.fleetView)) this.#wake(fn, target)
+    }
   }
 
   #see({ kind, ref, verb, object }: MemoryEvent): void {
@@ -193,10 +259,9 @@ export class TestCluster {
 
   #wake(fn: FunctionDefinition<any>, target: Target | undefined): void {
     if (target === undefined) return
-    const key = targetKey(target)
-    if (!this.#queue.some((item) => item.fn === fn && targetKey(item.target) === key)) {
-      this.#queue.push({ fn, target, attempt: 1 })
-    }
+    const item = { fn, target, attempt: 1 }
+    const key = keyOf(item)
+    if (!this.#queue.has(key)) this.#queue.set(key, item)
   }
 
   #targetFor(fn: FunctionDefinition<any>, kind: KindId, ref: Ref): Target | undefined {

@@ -56,6 +56,9 @@ export const tickSubject = (functionName: string): string => `kube.tick.${functi
 export const wakeSubject = (functionName: string, kind: KindId, ref: Ref): string =>
   `kube.wake.${functionName}.${objectToken(kind, ref)}`
 
+/** Published again and again for a function that follows the fleet: whom the server gives it is the active host. */
+export const activeSubject = (functionName: string): string => `kube.wake.${functionName}.active`
+
 /** Every wake-up of one function. */
 export const wakeSubjects = (functionName: string): string => `kube.wake.${functionName}.>`
 

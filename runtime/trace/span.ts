@@ -11,7 +11,8 @@ export interface StateId {
 
 /** One write within a span. Times are milliseconds since the epoch. */
 export interface SpanWrite extends StateId {
-  readonly verb: "create" | "patch" | "delete"
+  /** `place` is of the fleet: its objects are `placements/<claim>`. */
+  readonly verb: "create" | "patch" | "delete" | "place"
   readonly subresource: "" | "status"
   readonly start: number
   readonly end: number

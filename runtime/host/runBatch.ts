@@ -1,0 +1,98 @@
+import * as Effect from "effect/Effect"
+import type { FunctionDefinition } from "../Function.ts"
+import type { KubeObject } from "../Kind.ts"
+import { newSpan, type SpanContext } from "../trace/context.ts"
+import type { SpanWrite } from "../trace/span.ts"
+import { execute, placementPath } from "./execute.ts"
+import { type Ended, judge } from "./judge.ts"
+import {
+  decisionOf,
+  describeTarget,
+  parentOf,
+  type RunServices,
+  recordOf,
+  type Target,
+  type Woken
+} from "./run.ts"
+
+/** One object of a batch, and what woke the function for it last. */
+export interface BatchItem {
+  readonly target: Target
+  readonly woken: Woken | undefined
+}
+
+interface Member {
+  readonly object: string
+  readonly now: KubeObject | undefined
+  readonly woken: Woken | undefined
+  readonly parent: SpanContext | undefined
+  /** Its part of the run, in the trace that led to it. */
+  span: SpanContext | undefined
+}
+
+/** Runs a batch function once for many objects, each in its present state. Never rejects. */
+export const runBatch = async (
+  fn: FunctionDefinition<any>,
+  items: ReadonlyArray<BatchItem>,
+  attempt: number,
+  services: RunServices
+): Promise<Ended> => {
+  const inputs: Array<{ readonly ref: unknown; readonly now: unknown }> = []
+  const members: Array<Member> = []
+  /** The path of an object, and of the placement of its name → the member that a write of it belongs to */
+  const byPath = new Map<string, Member>()
+  // One that throws before it comes to its Effect has a defect like any other.
+  let program: ReturnType<typeof fn.handle> = Effect.suspend(() => fn.handle(inputs))
+  try {
+    for (const { target, woken } of items) {
+      if (target._tag !== "Object") continue
+      const now = services.view.find(target.kind, target.ref)
+      const input = { ref: target.ref, now }
+      if (!fn.when.every((guard) => guard(input))) continue
+      const object = describeTarget(target)
+      const member = { object, now, woken, parent: parentOf(woken, services), span: undefined }
+      inputs.push(input)
+      members.push(member)
+      byPath.set(object, member)
+      byPath.set(placementPath(target.ref.name), member)
+    }
+  } catch (thrown) {
+    program = Effect.die(thrown)
+  }
+  const last = members.findLast(({ parent }) => parent !== undefined) ?? members.at(-1)
+  if (last === undefined && items.length > 0 && inputs.length === 0) return { _tag: "GuardSaidNo" }
+  const spanOf = (path: string, run: SpanContext): SpanContext => {
+    const member = byPath.get(path)
+    if (member === undefined || member === last) return run
+    member.span ??= newSpan(member.parent ?? run)
+    return member.span
+  }
+  const { exit, span, writes, start } = await execute({
+    fn,
+    object: members.length === 1 ? last!.object : `${members.length} objects`,
+    parent: last?.parent,
+    services,
+    signal: undefined,
+    spanOf,
+    program
+  })
+  const ended = judge(exit, attempt, span)
+  const writesOf = Map.groupBy(writes, ({ object }) => byPath.get(object) ?? last)
+  const record = (member: Member, itsWrites: ReadonlyArray<SpanWrite>) =>
+    services.record(
+      recordOf({
+        fn,
+        ...member,
+        span: spanOf(member.object, span),
+        start,
+        writes: itsWrites,
+        ended,
+        attempt,
+        services
+      })
+    )
+  // What concerns an object is told in its own trace; the rest in that of the last one.
+  for (const [member, itsWrites] of writesOf) if (member !== undefined) record(member, itsWrites)
+  if (last !== undefined && !writesOf.has(last) && decisionOf(ended) !== undefined) record(last, [])
+  return ended
+}

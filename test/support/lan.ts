@@ -10,9 +10,14 @@ import {
   type Side
 } from "../../infra/local/cables.ts"
 import { Gate } from "../../infra/local/gate.ts"
+import { Observer } from "./lan/observer.ts"
 import { Ports } from "./lan/ports.ts"
 import { type HostProgram, isFrozen, spawnOn } from "./lan/programs.ts"
+import type { StrangerQuestions } from "./lan/questions.ts"
+import { Remote } from "./lan/remote.ts"
 
+export { addressesOn, expectNoHolder, expectOneHolder, holdersNow } from "./lan/holders.ts"
+export type { Frame, Observer, Pinged } from "./lan/observer.ts"
 export type { HostProgram } from "./lan/programs.ts"
 export type { Network, Side }
 
@@ -30,16 +35,19 @@ export class Lan {
   /** The nodes' names. */
   readonly nodes: ReadonlyArray<string>
   readonly cables: Cables
+  readonly observer: Observer
   readonly #gate: Gate
   readonly #ports: Ports
   readonly #plans: ReadonlyMap<string, HostPlan>
   readonly #directory: string
+  #stranger: Remote<StrangerQuestions> | undefined
   readonly #doors = new Map<string, Promise<number>>()
 
   private constructor(cables: Cables, plans: ReadonlyArray<HostPlan>, directory: string) {
     this.cables = cables
     this.#gate = new Gate(cables)
     this.#ports = new Ports(cables)
+    this.observer = new Observer(cables)
     this.#plans = new Map(plans.map((plan) => [plan.name, plan]))
     this.nodes = plans.filter(({ networks }) => networks.includes("mgmt")).map(({ name }) => name)
     this.#directory = directory
@@ -133,6 +141,15 @@ export class Lan {
     return this.#ports.sideOf(host)
   }
 
+  get isSplit(): boolean {
+    return this.#ports.isSplit
+  }
+
+  /** Whether it is on and can be asked on the LAN: not cut off, deaf or paused. */
+  isReachable(host: string): boolean {
+    return this.isOn(host) && this.#ports.faultsOf(host, "lan").size === 0
+  }
+
   /** Off both networks, and everything that runs on it is killed. */
   async powerCut(host: string): Promise<void> {
     await this.cables.lose(host)
@@ -160,11 +177,38 @@ export class Lan {
     for (const pid of namespace.processes()) process.kill(pid, "SIGCONT")
   }
 
+  /** Puts addresses on the link of a host, by hand: the kernel answers for them, and nothing announces them. */
+  async own(host: string, ...addresses: ReadonlyArray<string>): Promise<void> {
+    const lines = addresses.map((address) => `addr add ${host128(address)} dev eth0${nodad(address)}`)
+    await this.cables.host(host).namespace.ip(lines)
+  }
+
+  async disown(host: string, ...addresses: ReadonlyArray<string>): Promise<void> {
+    await this.cables.host(host).namespace.ip(addresses.map((one) => `addr del ${host128(one)} dev eth0`))
+  }
+
+  /** The stranger tells all that it has the addresses. */
+  async announceByStranger(...addresses: ReadonlyArray<string>): Promise<void> {
+    await this.#strangers().ask("announce", { addresses })
+  }
+
+  /** The stranger answers for everything that is asked for on the LAN, as an ARP proxy does. */
+  async proxyByStranger(on: boolean): Promise<void> {
+    await this.#strangers().ask("proxy", { on })
+  }
+
   async close(): Promise<void> {
+    this.observer.end()
+    this.#stranger?.end()
     this.#gate.close()
     this.cables.close()
     rmSync(this.#directory, { recursive: true, force: true })
     this.cables.namespaces.ledger.removeDirectory(this.#directory)
+  }
+
+  #strangers(): Remote<StrangerQuestions> {
+    this.#stranger ??= new Remote(this.cables.namespaces, this.cables.host("stranger").namespace, "stranger")
+    return this.#stranger
   }
 
   #plan(host: string): HostPlan {
@@ -173,3 +217,6 @@ export class Lan {
     return plan
   }
 }
+
+const host128 = (address: string) => `${address}/${address.includes(":") ? 128 : 32}`
+const nodad = (address: string) => (address.includes(":") ? " nodad" : "")

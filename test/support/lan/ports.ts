@@ -36,6 +36,10 @@ export class Ports {
     return this.#other.has(host) ? "b" : "a"
   }
 
+  get isSplit(): boolean {
+    return this.#other.size > 0
+  }
+
   faultsOf(host: string, network: Network): ReadonlySet<LinkFault> {
     return this.#faults.get(`${network} ${host}`) ?? new Set()
   }

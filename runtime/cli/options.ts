@@ -59,6 +59,14 @@ export const forbiddenCidrs = text(
   "CIDRs, separated by commas, that are never given out or claimed: gateways, the cluster's own ranges"
 ).pipe(Flag.withDefault(""))
 
+export const assignPolicy = Flag.Literals("assign-policy", ["fair", "first-alive"]).pipe(
+  Flag.withFallbackConfig(Config.Literals(["fair", "first-alive"], "EXTIP_ASSIGN_POLICY")),
+  Flag.withDefault("fair" as const),
+  Flag.withDescription(
+    'which node is given an address: "fair", the one with the fewest; "first-alive", the first by name [env: EXTIP_ASSIGN_POLICY]'
+  )
+)
+
 export const silenceSeconds = Flag.Int("watch-silence-seconds").pipe(
   Flag.withFallbackConfig(Config.Int("EXTIP_WATCH_SILENCE_SECONDS")),
   Flag.withDefault(70),
@@ -77,6 +85,54 @@ export const concurrency = Flag.Int("concurrency").pipe(
   Flag.withFallbackConfig(Config.Int("EXTIP_CONCURRENCY")),
   Flag.withDefault(32),
   Flag.withDescription("objects that one function works on at a time [env: EXTIP_CONCURRENCY]")
+)
+
+export const nodeName = text(
+  "name",
+  "NODE_NAME",
+  "this node's name in Kubernetes; default: the host's name"
+).pipe(Flag.optional)
+export const link = text(
+  "link",
+  "EXTIP_LINK",
+  "the network interface that carries addresses: a name, or /a regular expression/; default: the one whose subnet contains the address, else the default route's"
+).pipe(Flag.optional)
+export const slice = text(
+  "slice",
+  "EXTIP_SLICE",
+  "the file that keeps what the node knows over a restart while NATS is away; on a memory file system"
+).pipe(Flag.withDefault("/run/extip/slice.json"))
+
+const millis = (flag: string, env: string, description: string, fallback: number) =>
+  Flag.Int(flag).pipe(
+    Flag.withFallbackConfig(Config.Int(env)),
+    Flag.withDefault(fallback),
+    Flag.withDescription(`${description} [env: ${env}]`)
+  )
+
+export const lifetimeMillis = millis(
+  "lifetime-millis",
+  "EXTIP_LIFETIME_MILLIS",
+  "the kernel drops an address that the runtime has not renewed for so long; longer than a restart of it takes",
+  10_000
+)
+export const stoppedLifetimeMillis = millis(
+  "stopped-lifetime-millis",
+  "EXTIP_STOPPED_LIFETIME_MILLIS",
+  "the same after the runtime was stopped with SIGTERM; longer than an update of it takes",
+  300_000
+)
+export const presenceTtlMillis = millis(
+  "presence-ttl-millis",
+  "EXTIP_PRESENCE_TTL_MILLIS",
+  "a node that NATS has not heard of for so long is lost, whole seconds; it is heard of five times as often",
+  5_000
+)
+export const watchMillis = millis(
+  "watch-millis",
+  "EXTIP_WATCH_MILLIS",
+  "a standby asks the holder so often; four silent answers, 100 ms apart, are its loss",
+  250
 )
 
 export const natsOptions = { nats, natsUser, natsPassword, natsCreds }

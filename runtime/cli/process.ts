@@ -13,7 +13,7 @@ import { Otlp, PrometheusMetrics } from "effect/observability"
 import * as References from "effect/References"
 import type * as Runtime from "effect/Runtime"
 import { Misdeclared } from "../Function.ts"
-import { Nats } from "../nats/connection.ts"
+import { Nats, type NatsOptions } from "../nats/connection.ts"
 import type { NatsFlags } from "./options.ts"
 
 /** SIGTERM and SIGINT drain and end with 0; only a failure is a failure. */
@@ -60,15 +60,31 @@ export const observability = (service: string) =>
     })
   )
 
-/** The connection to NATS, as the flags say. */
-export const natsLayer = (flags: NatsFlags, name: string) =>
-  Nats.layer({
-    url: flags.nats,
-    name,
-    user: Option.getOrUndefined(flags.natsUser),
-    password: Option.getOrUndefined(flags.natsPassword),
-    creds: Option.getOrUndefined(flags.natsCreds)
-  })
+/** How to reach NATS, as the flags say. `name` is shown by `nats server report connections`. */
+export const natsOptionsOf = (flags: NatsFlags, name: string): NatsOptions => ({
+  url: flags.nats,
+  name,
+  user: Option.getOrUndefined(flags.natsUser),
+  password: Option.getOrUndefined(flags.natsPassword),
+  creds: Option.getOrUndefined(flags.natsCreds)
+})
+
+export const natsLayer = (flags: NatsFlags, name: string) => Nats.layer(natsOptionsOf(flags, name))
+
+/** Says at the start what a process goes by. */
+export const sayOptions = (name: string, flags: Record<string, unknown>) =>
+  Effect.logInfo(`extip ${name}`).pipe(
+    Effect.annotateLogs(
+      Object.fromEntries(
+        Object.entries(flags)
+          .filter(([key]) => key !== "natsPassword")
+          .map(([key, value]) => [
+            key,
+            Option.isOption(value) ? Option.getOrElse(value, () => "-") : String(value)
+          ])
+      )
+    )
+  )
 
 /**
  * Serves `/healthz`, `/readyz` and `/metrics`, and returns the address it listens on. `observe` is called whenever

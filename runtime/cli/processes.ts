@@ -12,13 +12,14 @@ import { requirePermissions } from "../kube/permissions.ts"
 import { selectFunctions } from "./load.ts"
 import * as options from "./options.ts"
 import { observePools } from "./pools.ts"
-import { misdeclared, natsLayer, observability, serveHealth, untilStopped } from "./process.ts"
+import { misdeclared, natsLayer, observability, sayOptions, serveHealth, untilStopped } from "./process.ts"
 import { settingsOf } from "./settings.ts"
 
 const selected = (flags: {
   readonly loadBalancers: "default" | "class"
   readonly externalCidrs: string
   readonly forbiddenCidrs: string
+  readonly assignPolicy: "fair" | "first-alive"
   readonly from: Option.Option<string>
   readonly only: Option.Option<string>
 }) =>
@@ -39,22 +40,9 @@ const shared = {
   from: options.from,
   loadBalancers: options.loadBalancers,
   externalCidrs: options.externalCidrs,
-  forbiddenCidrs: options.forbiddenCidrs
+  forbiddenCidrs: options.forbiddenCidrs,
+  assignPolicy: options.assignPolicy
 }
-
-const sayOptions = (name: string, flags: Record<string, unknown>) =>
-  Effect.logInfo(`extip ${name}`).pipe(
-    Effect.annotateLogs(
-      Object.fromEntries(
-        Object.entries(flags)
-          .filter(([key]) => key !== "natsPassword")
-          .map(([key, value]) => [
-            key,
-            Option.isOption(value) ? Option.getOrElse(value, () => "-") : String(value)
-          ])
-      )
-    )
-  )
 
 export const bridge = Command.make(
   "bridge",

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import { parseCidr } from "../../functions/domain/addresses.ts"
-import type { Settings } from "../../functions/domain/settings.ts"
+import type { AssignPolicy, Settings } from "../../functions/domain/settings.ts"
 import { Misdeclared } from "../Function.ts"
 import { commaList } from "./options.ts"
 
@@ -19,11 +19,13 @@ export const settingsOf = (flags: {
   readonly loadBalancers: "default" | "class"
   readonly externalCidrs: string
   readonly forbiddenCidrs: string
+  readonly assignPolicy: AssignPolicy
 }): Effect.Effect<Settings, Misdeclared> =>
   Effect.gen(function* () {
     return {
       loadBalancers: flags.loadBalancers,
       externalCidrs: yield* cidrsOf("--external-cidrs", flags.externalCidrs),
-      forbiddenCidrs: yield* cidrsOf("--forbidden-cidrs", flags.forbiddenCidrs)
+      forbiddenCidrs: yield* cidrsOf("--forbidden-cidrs", flags.forbiddenCidrs),
+      assignPolicy: flags.assignPolicy
     }
   })

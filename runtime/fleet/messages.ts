@@ -1,4 +1,5 @@
 import * as Schema from "effect/Schema"
+import ipaddr from "ipaddr.js"
 import type { Report } from "../Fleet.ts"
 import { token, untoken } from "../nats/names.ts"
 
@@ -28,9 +29,12 @@ const Link = Schema.Struct({
   chosen: Schema.Boolean
 })
 
+/** The links of one node. */
+export const PeerLinks = Schema.Array(Link)
+
 /** `nodes`: key `<node>`, refreshed every second with a TTL. */
 export const Presence = Schema.Struct({
-  links: Schema.Array(Link),
+  links: PeerLinks,
   version: Schema.String,
   /** Made anew at each start of the runtime. */
   session: Schema.String,
@@ -78,3 +82,11 @@ export const drainingSubject = (node: string): string => `$KV.assignments.${toke
 export const inventorySubject = (node: string): string => `node.${token(node)}._inventory`
 export const reportSubject = (node: string, claim: string, what: Report["what"]): string =>
   `node.${token(node)}.${claim}.${what}`
+
+/** A claim is named by its address: `192-168-0-249`; IPv6 in full, `fd00-0000-…-0001`. */
+export const claimKeyOf = (address: string): string => {
+  const parsed = ipaddr.parse(address)
+  return parsed instanceof ipaddr.IPv6
+    ? parsed.parts.map((part) => part.toString(16).padStart(4, "0")).join("-")
+    : parsed.toString().replaceAll(".", "-")
+}

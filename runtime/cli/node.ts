@@ -1,0 +1,71 @@
+import { hostname } from "node:os"
+import { Command } from "effect/cli"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { bindOnNode } from "../../functions/bind-on-node/function.ts"
+import { parseLinkChoice } from "../node/links.ts"
+import { nodeProcess } from "../node/process.ts"
+import { defaultTimes } from "../node/times.ts"
+import * as options from "./options.ts"
+import { natsOptionsOf, observability, sayOptions, serveHealth, untilStopped } from "./process.ts"
+import { version } from "./version.ts"
+
+/** The node's kernel does not let us, or an option is of no use. Nothing has been touched. */
+class NodeUnusable extends Data.TaggedError("NodeUnusable")<{ readonly message: string }> {}
+
+const orUnusable = (what: string) => (cause: unknown) =>
+  new NodeUnusable({ message: `${what}${cause instanceof Error ? cause.message : String(cause)}` })
+
+export const node = Command.make(
+  "node",
+  {
+    ...options.natsOptions,
+    http: options.http,
+    name: options.nodeName,
+    link: options.link,
+    slice: options.slice,
+    lifetime: options.lifetimeMillis,
+    stoppedLifetime: options.stoppedLifetimeMillis,
+    presenceTtl: options.presenceTtlMillis,
+    watch: options.watchMillis
+  },
+  Effect.fnUntraced(function* (flags) {
+    yield* Effect.gen(function* () {
+      yield* sayOptions("node", flags)
+      const name = Option.getOrElse(flags.name, hostname)
+      const choice = yield* Effect.try({
+        try: () => parseLinkChoice(Option.getOrUndefined(flags.link)),
+        catch: orUnusable("--link: ")
+      })
+      const make = yield* Effect.try({
+        try: () =>
+          nodeProcess({
+            node: name,
+            version,
+            functions: [bindOnNode],
+            nats: natsOptionsOf(flags, `extip-node ${name}`),
+            choice,
+            file: flags.slice,
+            times: {
+              ...defaultTimes,
+              lifetimeMillis: flags.lifetime,
+              renewMillis: Math.round(flags.lifetime * 0.4),
+              stoppedLifetimeMillis: flags.stoppedLifetime,
+              presenceTtlMillis: flags.presenceTtl,
+              presenceMillis: Math.round(flags.presenceTtl / 5),
+              watchMillis: flags.watch
+            }
+          }),
+        catch: orUnusable("")
+      })
+      const process = yield* make.pipe(Effect.catchDefect((cause) => Effect.fail(orUnusable("")(cause))))
+      yield* serveHealth(flags.http, process.isReady, process.observe)
+      yield* untilStopped(process.run)
+    }).pipe(Effect.scoped, Effect.provide(observability("node")))
+  })
+).pipe(
+  Command.withDescription(
+    "puts addresses on this node's network interfaces; one on each node, with its network"
+  )
+)

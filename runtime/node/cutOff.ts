@@ -1,0 +1,64 @@
+import type { Held } from "./held.ts"
+import type { Holder } from "./holder.ts"
+import { ownAddress } from "./peers.ts"
+import type { Surroundings } from "./surroundings.ts"
+
+const lookMillis = 250
+
+/**
+ * Notices when this node and another one have not heard each other for a while: each may have taken the other for
+ * lost. When they hear each other again, what both may hold is settled at once.
+ */
+export class CutOff {
+  readonly #around: Surroundings
+  readonly #holder: Holder
+  /** Node → what we held with it at stake since it was heard last */
+  readonly #apart = new Set<string>()
+  #timer: ReturnType<typeof setInterval>
+
+  constructor(around: Surroundings, holder: Holder) {
+    this.#around = around
+    this.#holder = holder
+    this.#timer = setInterval(() => this.#look(), lookMillis)
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  /** By node: what it stands by for, or was taken from it. */
+  #stakes(): ReadonlyMap<string, ReadonlyArray<Held>> {
+    const stakes = new Map<string, Array<Held>>()
+    for (const held of this.#holder.table) {
+      const assignment = this.#around.assignmentOf(held.claim)
+      const other = held.taken ? assignment?.holder : assignment?.standby
+      if (other === undefined) continue
+      const of = stakes.get(other)
+      if (of === undefined) stakes.set(other, [held])
+      else of.push(held)
+    }
+    return stakes
+  }
+
+  #look(): void {
+    const { peers, times, lan: lanOf } = this.#around
+    const now = performance.now()
+    const stakes = this.#stakes()
+    for (const node of this.#apart) if (!stakes.has(node)) this.#apart.delete(node)
+    for (const [node, helds] of stakes) {
+      const lan = lanOf(helds[0]!.index)
+      if (lan === undefined) continue
+      const links = peers.linksOf(node)
+      const heardAt = Math.max(...links.map(({ mac }) => lan.heardAt(mac)))
+      if (now - heardAt < times.apartMillis) {
+        if (this.#apart.delete(node)) void this.#holder.verify(helds)
+        continue
+      }
+      this.#apart.add(node)
+      for (const link of links) {
+        const own = [ownAddress(link, 4), ownAddress(link, 6)].filter((address) => address !== undefined)
+        if (own.length > 0) lan.askOne(own, link.mac)
+      }
+    }
+  }
+}

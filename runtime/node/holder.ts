@@ -1,0 +1,298 @@
+import { type Held, HeldTable, signatureOf } from "./held.ts"
+import type { Heard } from "./kernel/frames.ts"
+import type { Lan } from "./lan.ts"
+import { Proxies } from "./proxies.ts"
+import { stays } from "./rank.ts"
+import type { Surroundings } from "./surroundings.ts"
+
+/** So many addresses are given to the kernel in one turn of the event loop. */
+const atOnce = 100
+/** A dispute on the wire is answered this often at most. */
+const defendMillis = 1_000
+/** The kernel's clock and ours are not read in the same moment. */
+const marginMillis = 500
+
+const chunksOf = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
+  Array.from({ length: Math.ceil(all.length / atOnce) }, (_, i) => all.slice(i * atOnce, (i + 1) * atOnce))
+
+/** Keeps the addresses of this node on their links, and settles with others who have one of them as well. */
+export class Holder {
+  readonly table = new HeldTable()
+  readonly proxies: Proxies
+  readonly #around: Surroundings
+  readonly #disputed = new Set<Held>()
+  #verifying = new Set<Held>()
+
+  constructor(around: Surroundings) {
+    this.#around = around
+    this.proxies = new Proxies((link, mac) => around.say({ _tag: "Proxy", link, mac }))
+  }
+
+  /**
+   * Puts addresses on their links, and announces them. Gives back the errno of those that the kernel refused. An
+   * address of the table that was dropped meanwhile is not put back.
+   */
+  async put(wanted: ReadonlyArray<Held>): Promise<ReadonlyMap<Held, number>> {
+    for (const held of wanted) this.table.add(held)
+    const refused = await this.#give(wanted, this.#around.times.lifetimeMillis)
+    for (const held of refused.keys()) this.table.delete(held)
+    this.announce(wanted.filter((held) => this.table.has(held)))
+    return refused
+  }
+
+  async #give(wanted: Iterable<Held>, lifetimeMillis: number): Promise<ReadonlyMap<Held, number>> {
+    const { kernel } = this.#around
+    const refused = new Map<Held, number>()
+    for (const [index, all] of Map.groupBy(wanted, (held) => held.index)) {
+      for (const chunk of chunksOf(all)) {
+        // The kernel would make what we have dropped since; in one chunk nothing comes in between.
+        const now = performance.now()
+        const still = chunk.filter((held) => this.table.has(held))
+        if (still.length === 0) continue
+        const errnos = await kernel.put(
+          index,
+          still.map(({ address }) => address),
+          lifetimeMillis / 1000
+        )
+        still.forEach((held, i) => {
+          if (errnos[i] === 0) held.renewedAt = now
+          else refused.set(held, errnos[i] ?? -1)
+        })
+      }
+    }
+    return refused
+  }
+
+  /** Takes addresses off their links, and tells those who stand by for them. */
+  async drop(leaving: ReadonlyArray<Held>): Promise<void> {
+    const { kernel, lan } = this.#around
+    const left = leaving.filter((held) => this.table.delete(held))
+    for (const [index, all] of Map.groupBy(left, (held) => held.index)) {
+      await kernel.remove(
+        index,
+        all.map(({ address }) => address)
+      )
+      lan(index)?.farewell(
+        all.map((held) => ({ address: held.address, signature: { ...signatureOf(held), released: true } }))
+      )
+    }
+  }
+
+  announce(helds: ReadonlyArray<Held>): void {
+    const now = performance.now()
+    for (const [index, all] of Map.groupBy(helds, (held) => held.index)) {
+      this.#around.lan(index)?.announce(
+        all.map((held) => {
+          held.announcedAt = now
+          held.announcements++
+          return { address: held.address, signature: signatureOf(held) }
+        })
+      )
+    }
+  }
+
+  /** Announces what is due for it. */
+  announceDue(): void {
+    const { announceAgainMillis, announceMillis } = this.#around.times
+    const now = performance.now()
+    const due: Array<Held> = []
+    for (const held of this.table) {
+      const wait = announceAgainMillis[held.announcements - 1] ?? announceMillis
+      if (!held.doubted && now - held.announcedAt >= wait) due.push(held)
+    }
+    if (due.length > 0) this.announce(due)
+  }
+
+  /** Renews what is due. What the kernel may have dropped already is asked for first. */
+  async renew(): Promise<void> {
+    this.#around.beat()
+    const { renewMillis, lifetimeMillis } = this.#around.times
+    const now = performance.now()
+    const due: Array<Held> = []
+    const late: Array<Held> = []
+    for (const held of this.table) {
+      if (held.doubted || now - held.renewedAt < renewMillis) continue
+      if (now - held.renewedAt > lifetimeMillis - marginMillis) late.push(held)
+      else due.push(held)
+    }
+    await this.#renewNow(due)
+    if (late.length > 0) await this.verify(late)
+  }
+
+  async #renewNow(due: ReadonlyArray<Held>): Promise<void> {
+    const refused = await this.#give(due, this.#around.times.lifetimeMillis)
+    for (const [held, errno] of refused) {
+      this.#around.say({ _tag: "Trouble", message: `the kernel refused ${held.address}: errno ${errno}` })
+    }
+  }
+
+  /** The kernel says that an address is gone, and it was not us. */
+  removed(addresses: ReadonlyArray<Held>): void {
+    this.#around.beat()
+    const { lifetimeMillis } = this.#around.times
+    const now = performance.now()
+    const here = addresses.filter((held) => this.table.has(held) && !held.doubted)
+    const taken = here.filter((held) => now - held.renewedAt < lifetimeMillis - marginMillis)
+    const expired = here.filter((held) => !taken.includes(held))
+    if (taken.length > 0) {
+      this.#around.say({ _tag: "PutBack", addresses: taken.map(({ address }) => address) })
+      void this.#renewNow(taken).then(() => this.announce(taken.filter((held) => this.table.has(held))))
+    }
+    if (expired.length > 0) void this.verify(expired)
+  }
+
+  /** Doubts everything: this process slept, or the link was away. */
+  doubt(which: Iterable<Held> = this.table): ReadonlyArray<Held> {
+    const doubted = [...which]
+    for (const held of doubted) held.doubted = true
+    return doubted
+  }
+
+  /** Asks the network whether somebody else has what we hold, and keeps what is ours by right. */
+  async verify(which: ReadonlyArray<Held>): Promise<void> {
+    const asked = this.doubt(which.filter((held) => this.table.has(held) && !this.#verifying.has(held)))
+    for (const held of asked) this.#verifying.add(held)
+    try {
+      await Promise.all(
+        Array.from(
+          Map.groupBy(asked, ({ index }) => index),
+          ([index, all]) => this.#verifyOn(index, all)
+        )
+      )
+    } finally {
+      for (const held of asked) this.#verifying.delete(held)
+    }
+  }
+
+  async #verifyOn(index: number, asked: ReadonlyArray<Held>): Promise<void> {
+    const { lan: lanOf, times, peers } = this.#around
+    const lan = lanOf(index)
+    if (lan === undefined) return
+    const signature = (address: string) => signatureOf(this.table.at(address) ?? asked[0]!)
+    const addresses = asked.map(({ address }) => address)
+    const answers = await lan.ask(addresses, {
+      probes: times.probes,
+      gapMillis: times.probeGapMillis,
+      signature
+    })
+    const unsigned = addresses.filter((address) =>
+      answers.get(address)?.some((heard) => heard.what === "has" && heard.signature === undefined)
+    )
+    // Whoever holds one of them has heard our signed question, and says now what he holds it by.
+    const more =
+      unsigned.length === 0
+        ? new Map<string, ReadonlyArray<Heard>>()
+        : await lan.ask(unsigned, { probes: 2, gapMillis: 60, signature })
+    const keep: Array<Held> = []
+    for (const held of asked) {
+      if (!this.table.has(held)) continue
+      const heard = [...(answers.get(held.address) ?? []), ...(more.get(held.address) ?? [])]
+      const has = heard.filter((one) => one.what === "has")
+      const ours = has.filter((one) => one.signature !== undefined || peers.nodeOf(one.mac) !== undefined)
+      const foreign = has.find((one) => !ours.some(({ mac }) => mac === one.mac))
+      if (ours.length > 0 && !this.#outranks(held, ours, lan.mac)) {
+        const node = peers.nodeOf(ours[0]!.mac) ?? ours[0]!.mac
+        await this.#yield(held, `${node} holds it by now`)
+      } else {
+        held.doubted = false
+        keep.push(held)
+        if (foreign !== undefined) void this.#dispute(held, foreign.mac, lan)
+      }
+    }
+    const refused = await this.#give(keep, times.lifetimeMillis)
+    for (const held of refused.keys()) this.table.delete(held)
+    for (const held of refused.keys()) this.#around.wake(held.claim)
+    this.announce(keep.filter((held) => this.table.has(held)))
+  }
+
+  #outranks(held: Held, others: ReadonlyArray<Heard>, mac: string): boolean {
+    const me = { term: held.term, taken: held.taken, mac }
+    const signed = others.filter((one) => one.signature !== undefined)
+    if (signed.length > 0) return signed.every((one) => stays(me, { ...one.signature!, mac: one.mac }))
+    // He does not say what he holds it by. What NATS says now is newer than what either of us remembers.
+    return this.#around.inContact() && this.#around.assignmentOf(held.claim)?.role === "holder"
+  }
+
+  /** Somebody else speaks of an address that we hold. */
+  hear(heard: Heard, lan: Lan): void {
+    const held = this.table.at(heard.address)
+    if (held === undefined || held.index !== lan.index || held.doubted) return
+    const { peers } = this.#around
+    const { signature } = heard
+    if (heard.what === "asks") {
+      // A newer assignment is about to be carried out there; ours is void, wherever the word of it is.
+      if (signature !== undefined && !signature.released && signature.term > held.term) {
+        void this.#yield(held, `${peers.nodeOf(heard.mac) ?? heard.mac} has a newer assignment`)
+      } else if (signature !== undefined && !signature.released) this.#defend(held)
+      return
+    }
+    if (signature === undefined) {
+      if (peers.nodeOf(heard.mac) === undefined) void this.#dispute(held, heard.mac, lan)
+      else this.#defend(held)
+      return
+    }
+    if (stays({ term: held.term, taken: held.taken, mac: lan.mac }, { ...signature, mac: heard.mac })) {
+      this.#defend(held)
+      return
+    }
+    // What we have just taken is being recorded: with that, the other one is told to leave.
+    const isBeingRecorded =
+      held.term === signature.term &&
+      this.#around.inContact() &&
+      performance.now() - held.since < this.#around.times.apartMillis
+    if (!isBeingRecorded) void this.#yield(held, `${peers.nodeOf(heard.mac) ?? heard.mac} holds it by right`)
+  }
+
+  #defend(held: Held): void {
+    this.#around.beat()
+    if (!held.doubted && performance.now() - held.announcedAt >= defendMillis / 5) this.announce([held])
+  }
+
+  async #yield(held: Held, reason: string): Promise<void> {
+    if (!this.table.has(held)) return
+    const { claim, address, index, term } = held
+    await this.drop([held])
+    this.#around.say({ _tag: "Yielded", address, reason })
+    this.#around.report({ claim, address, index, term, what: "released", reason })
+    // If it is still assigned to us, it is asked for until it is free.
+    this.#around.wake(claim)
+  }
+
+  /** A machine that is none of ours speaks as if it had the address: withdrawn, if it really has. */
+  async #dispute(held: Held, mac: string, lan: Lan): Promise<void> {
+    if (this.#disputed.has(held)) return
+    this.#disputed.add(held)
+    try {
+      const { times, peers } = this.#around
+      const answers = await lan.ask([held.address], { probes: times.probes, gapMillis: times.probeGapMillis })
+      const macs = new Set(
+        (answers.get(held.address) ?? [])
+          .filter(
+            (one) => one.what === "has" && one.signature === undefined && peers.nodeOf(one.mac) === undefined
+          )
+          .map((one) => one.mac)
+      )
+      const [foreign] = macs.size === 0 ? [] : await this.proxies.without(lan, macs, held.address)
+      if (!this.table.has(held)) return
+      if (foreign === undefined) {
+        this.#defend(held)
+        return
+      }
+      await this.drop([held])
+      const { claim, address, index, term } = held
+      this.#around.say({ _tag: "Disputed", address, mac: foreign })
+      this.#around.report({ claim, address, index, term, what: "conflict", foreign })
+      this.#around.wake(claim)
+    } finally {
+      this.#disputed.delete(held)
+    }
+  }
+
+  /** For the end of this process: the kernel keeps everything for so long. */
+  async leaveFor(lifetimeMillis: number): Promise<void> {
+    await this.#give(
+      [...this.table].filter((held) => !held.doubted),
+      lifetimeMillis
+    )
+  }
+}

@@ -1,0 +1,346 @@
+import { setTimeout as delay } from "node:timers/promises"
+import type { JsMsg } from "@nats-io/jetstream"
+import { nuid } from "@nats-io/transport-node"
+import type { Report } from "../Fleet.ts"
+import { type Assignment, claimKeyOf, type InventoryMessage, type Presence } from "../fleet/messages.ts"
+import type { Bound } from "../Wire.ts"
+import { Binder } from "./binder.ts"
+import { CutOff } from "./cutOff.ts"
+import { type Held, newHeld } from "./held.ts"
+import { Holder } from "./holder.ts"
+import { ipvsTrouble, Kernel } from "./kernel/kernel.ts"
+import { Poller } from "./kernel/poller.ts"
+import type { KernelEvent } from "./kernel/types.ts"
+import { Lan } from "./lan.ts"
+import { type LinkChoice, usableLinks } from "./links.ts"
+import { Peers } from "./peers.ts"
+import { Slice } from "./slice.ts"
+import { SliceFile } from "./sliceFile.ts"
+import { Standbys } from "./standbys.ts"
+import type { NodeLink, NodeNews, Surroundings } from "./surroundings.ts"
+import type { NodeTimes } from "./times.ts"
+
+/** The kernel's mark on our addresses (IFA_PROTO): those with another one, or none, are not touched. */
+export const mark = 0x65
+
+const beatMillis = 100
+/** What the kernel tells in one moment is looked at once. */
+const settleMillis = 20
+
+export interface RuntimeOptions {
+  readonly node: string
+  readonly version: string
+  readonly times: NodeTimes
+  readonly choice: LinkChoice
+  /** Where the slice is kept over a restart of the runtime. */
+  readonly file: string
+  readonly inContact: () => boolean
+  readonly report: (report: Report) => void
+  /** `bind-on-node` is to be run for the claim: its assignment is another one, or something has happened. */
+  readonly changed: (claim: string, assignment: Assignment | undefined, message: JsMsg | undefined) => void
+  readonly wake: (claim: string) => void
+  /** The node's links are not what they were. */
+  readonly linksChanged: () => void
+  readonly say: (news: NodeNews) => void
+}
+
+/** Everything that a node does about addresses, apart from NATS: it goes on when NATS is away. */
+export class NodeRuntime {
+  readonly peers = new Peers()
+  readonly slice: Slice
+  readonly holder: Holder
+  readonly standbys: Standbys
+  readonly #options: RuntimeOptions
+  readonly #around: Surroundings
+  readonly #binder: Binder
+  readonly #kernel: Kernel
+  readonly #poller = new Poller()
+  readonly #lans = new Map<number, Lan>()
+  readonly #file: SliceFile
+  readonly #stop = new AbortController()
+  readonly #session = nuid.next()
+  #cutOff: CutOff | undefined
+  #links: ReadonlyArray<NodeLink> = []
+  /** Link's index → since when it has no carrier */
+  readonly #deadSince = new Map<number, number>()
+  #beatAt = performance.now()
+  #message: JsMsg | undefined
+  #looking: ReturnType<typeof setTimeout> | undefined
+  #removed: Array<Held> = []
+
+  /** @throws KernelRefused when the kernel does not let us, or cannot. */
+  constructor(options: RuntimeOptions) {
+    this.#options = options
+    const { say } = options
+    this.#file = new SliceFile(options.file, (message) => say({ _tag: "Trouble", message }))
+    this.#kernel = Kernel.open({ mark, poller: this.#poller, onEvent: (event) => this.#onKernel(event) })
+    this.slice = new Slice(
+      (claim) => this.holder.table.get(claim) !== undefined,
+      (claim, assignment) => {
+        options.changed(claim, assignment, this.#message)
+        this.#remember()
+      }
+    )
+    this.#around = {
+      times: options.times,
+      kernel: this.#kernel,
+      links: () => this.#links,
+      lan: (index) => this.#lans.get(index),
+      peers: this.peers,
+      inContact: () => options.inContact() && this.slice.isWhole,
+      assignmentOf: (claim) => this.slice.find(claim),
+      beat: () => this.#beat(),
+      report: ({ index, ...report }) => {
+        const link = this.#links.find((one) => one.index === index)
+        options.report({
+          ...report,
+          node: options.node,
+          at: Date.now(),
+          link: link?.name ?? "",
+          mac: link?.mac ?? ""
+        })
+        this.#remember()
+      },
+      wake: options.wake,
+      say
+    }
+    this.holder = new Holder(this.#around)
+    this.#binder = new Binder(this.#around, this.holder)
+    this.standbys = new Standbys(this.#around, this.holder, this.#stop.signal)
+  }
+
+  get links(): ReadonlyArray<NodeLink> {
+    return this.#links
+  }
+
+  presence(): Omit<Presence, "inventory"> {
+    const links = this.#links.map(({ index: _index, ...link }) => link)
+    return { links, version: this.#options.version, session: this.#session }
+  }
+
+  inventory(): InventoryMessage["held"] {
+    return Array.from(this.holder.table, ({ claim, address, index, term }) => ({
+      claim,
+      address,
+      link: this.#links.find((link) => link.index === index)?.name ?? "",
+      term
+    }))
+  }
+
+  /** Takes up what the kernel still has, and what was known at the last end; asks the network before it renews. */
+  async run(signal: AbortSignal): Promise<void> {
+    const remembered = this.#file.read()
+    for (const [node, links] of Object.entries(remembered?.nodes ?? {})) this.peers.set(node, links)
+    this.#look()
+    this.peers.set(this.#options.node, this.#links)
+    this.#adopt(new Map((remembered?.held ?? []).map((held) => [held.address, held])))
+    for (const assignment of remembered?.assignments ?? []) this.slice.put(assignment)
+    const trouble = ipvsTrouble(this.#kernel.links())
+    if (trouble !== undefined) this.#options.say({ _tag: "Trouble", message: trouble })
+    this.#cutOff = new CutOff(this.#around, this.holder)
+    const beats = setInterval(() => {
+      this.#beat()
+      this.holder.announceDue()
+      this.#handOverDead()
+    }, beatMillis)
+    void this.holder.verify([...this.holder.table])
+    while (!signal.aborted) {
+      await this.holder.renew()
+      const wait = Math.min(500, this.#options.times.renewMillis / 4)
+      await delay(wait, undefined, { signal }).catch(() => undefined)
+    }
+    clearInterval(beats)
+  }
+
+  #adopt(remembered: ReadonlyMap<string, { claim: string; term: number; taken: boolean }>): void {
+    const { lifetimeMillis } = this.#options.times
+    const now = performance.now()
+    for (const link of this.#kernel.links()) {
+      for (const { address, marked, validSeconds } of link.addresses) {
+        if (!marked) continue
+        const { claim, term, taken } = remembered.get(address) ?? {
+          claim: claimKeyOf(address),
+          term: 0,
+          taken: false
+        }
+        const held = newHeld({ claim, address, index: link.index, term, taken }, now)
+        held.renewedAt = Math.min(now, now + validSeconds * 1000 - lifetimeMillis)
+        held.doubted = true
+        this.holder.table.add(held)
+      }
+    }
+  }
+
+  /** The slice, as NATS tells it. The message's trace goes on in what it brings about. */
+  tell(message: JsMsg | undefined, change: (slice: Slice) => void): void {
+    this.#message = message
+    try {
+      change(this.slice)
+    } finally {
+      this.#message = undefined
+    }
+  }
+
+  /** @throws BindFailure */
+  async bind(assignment: Assignment): Promise<Bound | undefined> {
+    this.standbys.delete(assignment.claim)
+    return await this.#binder.bind(assignment)
+  }
+
+  async standBy(assignment: Assignment): Promise<void> {
+    const held = this.holder.table.get(assignment.claim)
+    if (held !== undefined) {
+      // Taken by the very assignment that makes us the standby: the word that makes us the holder is on its way.
+      if (held.taken && held.term >= assignment.term) return
+      await this.#release(held, `${assignment.holder ?? "another node"} is to hold it`)
+    }
+    this.standbys.set(assignment)
+  }
+
+  async release(claim: string, reason: string): Promise<string | undefined> {
+    this.standbys.delete(claim)
+    const held = this.holder.table.get(claim)
+    if (held === undefined) return undefined
+    await this.#release(held, reason)
+    return held.address
+  }
+
+  async #release(held: Held, reason: string): Promise<void> {
+    const { claim, address, index, term } = held
+    await this.holder.drop([held])
+    this.#around.report({ claim, address, index, term, what: "released", reason })
+  }
+
+  /** The end of this process: the node's addresses stay, unless it is being drained. */
+  async leave(settled: () => Promise<void>): Promise<void> {
+    this.#stop.abort()
+    this.#cutOff?.close()
+    if (this.slice.draining) {
+      for (const held of [...this.holder.table]) await this.#release(held, "the node is drained")
+      await settled()
+    } else await this.holder.leaveFor(this.#options.times.stoppedLifetimeMillis)
+    this.#remember()
+    this.#file.flush()
+    clearTimeout(this.#looking)
+    for (const lan of this.#lans.values()) lan.close()
+    this.#kernel.close()
+    this.#poller.close()
+  }
+
+  #beat(): void {
+    const now = performance.now()
+    const gap = now - this.#beatAt
+    this.#beatAt = now
+    if (gap < this.#options.times.stallMillis) return
+    this.#options.say({ _tag: "Stalled", millis: Math.round(gap) })
+    void this.holder.verify(this.holder.doubt())
+  }
+
+  #remember(): void {
+    this.#file.save(() => ({
+      assignments: this.slice.all,
+      held: Array.from(this.holder.table, ({ claim, address, term, taken }) => ({
+        claim,
+        address,
+        term,
+        taken
+      })),
+      nodes: Object.fromEntries(this.peers.entries())
+    }))
+  }
+
+  #onKernel(event: KernelEvent): void {
+    if (event.what === "address-removed" && event.marked) {
+      const held = this.holder.table.at(event.address)
+      if (held !== undefined && held.index === event.index) this.#removed.push(held)
+      if (this.#removed.length === 1) {
+        setImmediate(() => this.holder.removed(this.#removed.splice(0)))
+      }
+      return
+    }
+    if (event.what === "address-added" && event.marked) return
+    this.#looking ??= setTimeout(() => {
+      this.#looking = undefined
+      this.#look(event.what === "overrun")
+    }, settleMillis)
+  }
+
+  /** Looks at the node's links: new ones, those that are gone, those that lost or found what is at their other end. */
+  #look(overrun = false): void {
+    const all = this.#kernel.links()
+    const before = this.#links
+    this.#links = usableLinks(all, this.#options.choice)
+    const now = performance.now()
+    for (const link of this.#links) {
+      const lan = this.#lans.get(link.index)
+      if (lan?.mac !== link.mac || lan.name !== link.name) {
+        lan?.close()
+        const linkLocal = all
+          .find(({ index }) => index === link.index)
+          ?.addresses.find((one) => one.linkLocal)?.address
+        const { index } = link
+        const hear: ConstructorParameters<typeof Lan>[0]["hear"] = (heard, on) => this.#hear(heard, on)
+        this.#lans.set(index, new Lan({ index, link, linkLocal, poller: this.#poller, hear }))
+      }
+      const had = before.find(({ index }) => index === link.index)?.carrier ?? false
+      if (had !== link.carrier && before.length > 0) {
+        this.#options.say({ _tag: "Carrier", link: link.name, carrier: link.carrier })
+      }
+      if (!link.carrier) {
+        if (!this.#deadSince.has(link.index)) this.#deadSince.set(link.index, now)
+      } else if (this.#deadSince.delete(link.index) || !had) this.#cameBack(link.index)
+    }
+    for (const [index, lan] of this.#lans) {
+      if (this.#links.some((link) => link.index === index)) continue
+      lan.close()
+      this.#lans.delete(index)
+      if (!this.#deadSince.has(index)) this.#deadSince.set(index, now)
+    }
+    if (overrun) {
+      const present = new Set(
+        all.flatMap(({ index, addresses }) => addresses.map(({ address }) => `${index} ${address}`))
+      )
+      this.holder.removed(
+        [...this.holder.table].filter((held) => !present.has(`${held.index} ${held.address}`))
+      )
+    }
+    if (JSON.stringify(before) !== JSON.stringify(this.#links)) {
+      this.peers.set(this.#options.node, this.#links)
+      this.#options.linksChanged()
+    }
+  }
+
+  #hear: ConstructorParameters<typeof Lan>[0]["hear"] = (heard, lan) => {
+    // Another link of this node, on the same network.
+    if (this.#links.some(({ mac }) => mac === heard.mac)) return
+    this.holder.hear(heard, lan)
+    this.standbys.hear(heard)
+    if (heard.signature?.released === true) {
+      const waiting = this.slice.at(heard.address)
+      if (waiting?.role === "holder" && this.holder.table.at(heard.address) === undefined) {
+        this.#options.wake(waiting.claim)
+      }
+    }
+  }
+
+  /** A link is there, or has a carrier again: what it held is verified, and what waited for a link is tried. */
+  #cameBack(index: number): void {
+    const here = [...this.holder.table].filter((held) => held.index === index)
+    if (here.length > 0) void this.holder.verify(here)
+    for (const { claim, role } of this.slice.all) {
+      if (this.holder.table.get(claim) === undefined || role === "standby") this.#options.wake(claim)
+    }
+  }
+
+  /** A link that has been without carrier for a while hands its addresses over. */
+  #handOverDead(): void {
+    const now = performance.now()
+    for (const [index, since] of this.#deadSince) {
+      if (now - since < this.#options.times.apartMillis) continue
+      this.#deadSince.set(index, Number.POSITIVE_INFINITY)
+      for (const held of [...this.holder.table].filter((one) => one.index === index)) {
+        void this.#release(held, "its link has no carrier")
+      }
+    }
+  }
+}

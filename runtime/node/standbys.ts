@@ -1,0 +1,210 @@
+import { setTimeout as delay } from "node:timers/promises"
+import { fittingLink } from "../fleet/fittingLink.ts"
+import type { Assignment } from "../fleet/messages.ts"
+import { newHeld } from "./held.ts"
+import type { Holder } from "./holder.ts"
+import type { Heard } from "./kernel/frames.ts"
+import type { Lan } from "./lan.ts"
+import { Pair, type Standing } from "./pair.ts"
+import { ownAddress } from "./peers.ts"
+import type { Surroundings } from "./surroundings.ts"
+import { judge, notSilent } from "./watch.ts"
+
+/** Answers are looked at this much after they were due, at most: else we do not know what we missed. */
+const lateMillis = 100
+
+/** Watches the nodes that this node stands by for, and takes over what nobody answers for any more. */
+export class Standbys {
+  readonly #around: Surroundings
+  readonly #holder: Holder
+  readonly #signal: AbortSignal
+  /** Node → pair */
+  readonly #pairs = new Map<string, Pair>()
+  /** Address → standing, with its pair */
+  readonly #byAddress = new Map<string, { readonly pair: Pair; readonly standing: Standing }>()
+  /** Own address of a watched node → pair */
+  readonly #byOwn = new Map<string, Pair>()
+
+  constructor(around: Surroundings, holder: Holder, signal: AbortSignal) {
+    this.#around = around
+    this.#holder = holder
+    this.#signal = signal
+  }
+
+  get size(): number {
+    return this.#byAddress.size
+  }
+
+  set(assignment: Assignment): void {
+    const { claim, address, holder, link: pin, term } = assignment
+    const before = this.#byAddress.get(address)
+    if (before?.pair.node === holder && before?.standing.assignment.term === term) return
+    this.delete(claim)
+    const links = this.#around.links()
+    const link = fittingLink(links, address, pin)
+    if (holder === undefined || link === undefined) return
+    const known = this.#pairs.get(holder)
+    const pair = known ?? new Pair(holder)
+    const { index } = links.find(({ name }) => name === link.name)!
+    const standing = { assignment, index, seenAt: Number.NEGATIVE_INFINITY }
+    pair.standings.set(claim, standing)
+    this.#byAddress.set(address, { pair, standing })
+    if (known !== undefined) return
+    this.#pairs.set(holder, pair)
+    this.#watch(pair).catch((cause: unknown) => {
+      this.#around.say({ _tag: "Trouble", message: `watching ${holder}: ${String(cause)}` })
+    })
+  }
+
+  delete(claim: string): void {
+    for (const pair of this.#pairs.values()) {
+      const standing = pair.standings.get(claim)
+      if (standing === undefined) continue
+      pair.standings.delete(claim)
+      this.#byAddress.delete(standing.assignment.address)
+    }
+  }
+
+  /** Somebody has an address, or has given it up. */
+  hear(heard: Heard): void {
+    const known = this.#byAddress.get(heard.address)
+    if (known === undefined) {
+      const pair = heard.what === "has" ? this.#byOwn.get(heard.address) : undefined
+      if (pair?.macs.has(heard.mac)) pair.heardAt = performance.now()
+      return
+    }
+    const { pair, standing } = known
+    if (heard.signature?.released === true) {
+      // On purpose: it is not ours to take before its new holder has been seen.
+      standing.seenAt = Number.NEGATIVE_INFINITY
+    } else if (heard.what === "has" && pair.macs.has(heard.mac)) standing.seenAt = performance.now()
+  }
+
+  async #watch(pair: Pair): Promise<void> {
+    const { times, beat } = this.#around
+    while (!this.#signal.aborted && pair.standings.size > 0) {
+      beat()
+      const lost = await this.#round(pair)
+      if (this.#signal.aborted) break
+      if (lost) await this.#takeOver(pair)
+      const wait = pair.silence.claim > 0 ? 1 : times.watchMillis - times.answerMillis
+      await delay(wait, undefined, { signal: this.#signal }).catch(() => undefined)
+    }
+    this.#pairs.delete(pair.node)
+  }
+
+  /** Asks the holder once, and says whether it is lost. */
+  async #round(pair: Pair): Promise<boolean> {
+    const { times, peers, lan: lanOf, links } = this.#around
+    const perRound = Math.ceil((pair.standings.size * times.watchMillis) / times.slowRoundMillis)
+    const sample = pair.sample(peers.linksOf(pair.node), fittingLink, perRound)
+    const lan = sample === undefined ? undefined : lanOf(sample.index)
+    const sentAt = performance.now()
+    if (sample !== undefined && lan !== undefined) {
+      if (sample.own !== undefined) this.#byOwn.set(sample.own, pair)
+      const asked = new Set(sample.others.map(({ assignment }) => assignment.address))
+      if (sample.own !== undefined) asked.add(sample.own)
+      if (sample.standing !== undefined) asked.add(sample.standing.assignment.address)
+      lan.askOne([...asked], sample.mac)
+    }
+    await delay(times.answerMillis, undefined, { signal: this.#signal }).catch(() => undefined)
+    const late = performance.now() - sentAt > times.answerMillis + lateMillis
+    lan?.drain()
+    const standing = sample?.standing
+    const hasCarrier = links().some(({ index, carrier }) => index === sample?.index && carrier)
+    if (sample === undefined || lan === undefined || !hasCarrier) {
+      pair.silence = notSilent
+      return false
+    }
+    const isSeen = standing !== undefined && standing.seenAt > Number.NEGATIVE_INFINITY
+    const { silence, verdict } = judge(
+      pair.silence,
+      {
+        node: sample.own === undefined ? undefined : pair.heardAt >= sentAt,
+        // Never seen: it may not be there yet.
+        claim: isSeen ? standing.seenAt >= sentAt : undefined,
+        late
+      },
+      times
+    )
+    pair.silence = silence
+    if (verdict !== "lost") return false
+    pair.silence = notSilent
+    return !(await this.#isDeaf(lan, pair, sentAt))
+  }
+
+  /** Whether we hear nobody at all: then it is we who are lost. */
+  async #isDeaf(lan: Lan, pair: Pair, since: number): Promise<boolean> {
+    const { peers, times } = this.#around
+    const from = since - times.answerMillis * times.silentProbes
+    if (lan.othersHeardAt(pair.macs) >= from) return false
+    const others = [...peers.entries()]
+      .filter(([node]) => node !== pair.node)
+      .flatMap(([, links]) => links.flatMap((link) => [ownAddress(link, 4), ownAddress(link, 6)]))
+      .filter((address) => address !== undefined)
+    await lan.ask(others, { probes: 2, gapMillis: times.probeGapMillis * 2 })
+    if (lan.othersHeardAt(pair.macs) >= from) return false
+    this.#around.say({ _tag: "Deaf", link: lan.name })
+    return true
+  }
+
+  /** Asks everybody for everything that the node held, and takes what nobody answers for. */
+  async #takeOver(pair: Pair): Promise<void> {
+    const { times } = this.#around
+    const since = performance.now() - times.seenMillis
+    const due = [...pair.standings.values()].filter(({ seenAt }) => seenAt >= since)
+    if (due.length === 0) return
+    this.#around.say({ _tag: "Silent", node: pair.node })
+    await Promise.all(
+      Array.from(
+        Map.groupBy(due, ({ index }) => index),
+        ([index, all]) => this.#takeOn(index, all, pair)
+      )
+    )
+  }
+
+  async #takeOn(index: number, due: ReadonlyArray<Standing>, pair: Pair): Promise<void> {
+    const { times, lan: lanOf, say, report, peers } = this.#around
+    const lan = lanOf(index)
+    if (lan === undefined) return
+    const terms = new Map(due.map(({ assignment }) => [assignment.address, assignment.term]))
+    const startedAt = performance.now()
+    const answers = await lan.ask([...terms.keys()], {
+      probes: times.probes,
+      gapMillis: times.probeGapMillis,
+      signature: (address) => ({ term: terms.get(address) ?? 0, taken: true, released: false })
+    })
+    this.#around.beat()
+    if (performance.now() - startedAt > times.stallMillis) return
+    const macs = new Set([...answers.values()].flatMap((heard) => heard.map(({ mac }) => mac)))
+    const foreign = new Set([...macs].filter((mac) => peers.nodeOf(mac) === undefined))
+    const real =
+      foreign.size === 0
+        ? foreign
+        : await this.#holder.proxies.without(lan, foreign, due[0]!.assignment.address)
+    const isSilent = ({ assignment: { address } }: Standing) =>
+      (answers.get(address) ?? []).every(
+        ({ what, mac, signature }) =>
+          (foreign.has(mac) && !real.has(mac)) ||
+          // Another one asks as well: the assigned holder goes first, else the lower MAC.
+          (what === "asks" && (signature === undefined || (signature.taken && lan.mac < mac)))
+      )
+    const isStanding = (one: Standing) => pair.standings.get(one.assignment.claim) === one
+    const taken = due.filter((one) => isStanding(one) && isSilent(one))
+    // What somebody answers for is in good hands; it is looked at again when its holder has been seen.
+    for (const one of due) if (!taken.includes(one)) one.seenAt = Number.NEGATIVE_INFINITY
+    const now = performance.now()
+    const helds = taken.map(({ assignment }) => newHeld({ ...assignment, index, taken: true }, now))
+    for (const { assignment } of taken) this.delete(assignment.claim)
+    const refused = await this.#holder.put(helds)
+    for (const [{ address }, errno] of refused) {
+      say({
+        _tag: "Trouble",
+        message: `the kernel refused ${address}, taken from ${pair.node}: errno ${errno}`
+      })
+    }
+    const here = helds.filter((held) => !refused.has(held))
+    for (const { claim, address, term } of here) report({ claim, address, index, term, what: "taken" })
+    if (here.length > 0) say({ _tag: "Took", node: pair.node, addresses: here.map(({ address }) => address) })
+  }
+}

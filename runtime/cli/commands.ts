@@ -4,15 +4,24 @@ import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import { node } from "./node.ts"
 import { teardown } from "./process.ts"
-import { bridge, functionsCommand } from "./processes.ts"
-import { parked, trace, why } from "./questions.ts"
-import { up } from "./up.ts"
 import { version } from "./version.ts"
 
-Command.make("extip").pipe(
-  Command.withDescription("external IPs for Kubernetes Services, as reactive functions over NATS"),
-  Command.withSubcommands([up, bridge, functionsCommand, node, trace, why, parked]),
-  Command.run({ version }),
-  Effect.provide(NodeServices.layer),
-  NodeRuntime.runMain({ teardown })
+const others = async () => {
+  const [{ up }, { bridge, functionsCommand }, { parked, trace, why }] = await Promise.all([
+    import("./up.ts"),
+    import("./processes.ts"),
+    import("./questions.ts")
+  ])
+  return [up, bridge, functionsCommand, node, trace, why, parked] as const
+}
+
+const extip = Command.make("extip").pipe(
+  Command.withDescription("external IPs for Kubernetes Services, as reactive functions over NATS")
 )
+// A node loads nothing that has to do with Kubernetes: half of its memory.
+const command =
+  process.argv[2] === "node"
+    ? extip.pipe(Command.withSubcommands([node]), Command.run({ version }))
+    : extip.pipe(Command.withSubcommands(await others()), Command.run({ version }))
+
+command.pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain({ teardown }))

@@ -27,7 +27,7 @@ const shareOurPackages = (): void => {
  *
  * @throws Misdeclared with a sentence when there is nothing to load, or a file declares no function.
  */
-export const loadFunctions = async (path: string): Promise<ReadonlyArray<FunctionDefinition>> => {
+export const loadFunctions = async (path: string): Promise<ReadonlyArray<FunctionDefinition<any>>> => {
   const root = resolve(path)
   if (!existsSync(root) || !statSync(root).isDirectory()) {
     throw new Misdeclared(`--from ${path}: there is no such folder`)
@@ -41,7 +41,7 @@ export const loadFunctions = async (path: string): Promise<ReadonlyArray<Functio
   if (folders.length === 0) {
     throw new Misdeclared(`--from ${path}: no <verb-on-event>/function.ts in it`)
   }
-  const functions: Array<FunctionDefinition> = []
+  const functions: Array<FunctionDefinition<any>> = []
   for (const folder of folders) {
     const file = join(folder, "function.ts")
     const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>
@@ -58,10 +58,10 @@ export const loadFunctions = async (path: string): Promise<ReadonlyArray<Functio
  * @throws Misdeclared when a name of `only` is unknown, or two functions have one name.
  */
 export const selectFunctions = async (
-  ours: ReadonlyArray<FunctionDefinition>,
+  ours: ReadonlyArray<FunctionDefinition<any>>,
   from: string | undefined,
   only: ReadonlyArray<string> | undefined
-): Promise<ReadonlyArray<FunctionDefinition>> => {
+): Promise<ReadonlyArray<FunctionDefinition<any>>> => {
   const all = from === undefined ? ours : [...ours, ...(await loadFunctions(from))]
   requireDistinctNames(all)
   if (only === undefined) return all

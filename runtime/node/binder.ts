@@ -94,14 +94,21 @@ export class Binder {
   }
 
   async #round(lan: Lan, all: ReadonlyArray<Wanted>): Promise<void> {
-    const { times } = this.#around
+    const { times, beat } = this.#around
+    const stalls = beat()
     const terms = new Map(all.map(({ assignment }) => [assignment.address, assignment.term]))
     const answers = await lan.ask([...terms.keys()], {
       probes: times.probes,
       gapMillis: times.probeGapMillis,
       signature: (address) => ({ term: terms.get(address) ?? 0, taken: false, released: false })
     })
-    this.#around.beat()
+    if (beat() !== stalls) {
+      // What was heard is old news.
+      const asleep = ({ address }: Assignment) =>
+        new HeldByOurs({ address, node: "another node, for all we know," })
+      for (const { assignment, reject } of all) reject(asleep(assignment))
+      return
+    }
     const free: Array<{ readonly wanted: Wanted; readonly held: Held }> = []
     for (const wanted of all) {
       const { assignment, resolve, reject } = wanted

@@ -36,15 +36,18 @@ export class Holder {
     for (const held of wanted) this.table.add(held)
     const refused = await this.#give(wanted, this.#around.times.lifetimeMillis)
     for (const held of refused.keys()) this.table.delete(held)
-    this.announce(wanted.filter((held) => this.table.has(held)))
+    this.announce(wanted.filter((held) => this.table.has(held) && !held.doubted))
     return refused
   }
 
+  /** Those that were doubted when this process has slept meanwhile are left out: they are being verified. */
   async #give(wanted: Iterable<Held>, lifetimeMillis: number): Promise<ReadonlyMap<Held, number>> {
-    const { kernel } = this.#around
+    const { kernel, beat } = this.#around
     const refused = new Map<Held, number>()
+    const stalls = beat()
     for (const [index, all] of Map.groupBy(wanted, (held) => held.index)) {
       for (const chunk of chunksOf(all)) {
+        if (beat() !== stalls) return refused
         // The kernel would make what we have dropped since; in one chunk nothing comes in between.
         const now = performance.now()
         const still = chunk.filter((held) => this.table.has(held))
@@ -153,18 +156,23 @@ export class Holder {
     const asked = this.doubt(which.filter((held) => this.table.has(held) && !this.#verifying.has(held)))
     for (const held of asked) this.#verifying.add(held)
     try {
-      await Promise.all(
-        Array.from(
-          Map.groupBy(asked, ({ index }) => index),
-          ([index, all]) => this.#verifyOn(index, all)
+      let stalls: number
+      do {
+        stalls = this.#around.beat()
+        const open = asked.filter((held) => this.table.has(held) && held.doubted)
+        await Promise.all(
+          Array.from(
+            Map.groupBy(open, ({ index }) => index),
+            ([index, all]) => this.#verifyOn(index, all, stalls)
+          )
         )
-      )
+      } while (this.#around.beat() !== stalls)
     } finally {
       for (const held of asked) this.#verifying.delete(held)
     }
   }
 
-  async #verifyOn(index: number, asked: ReadonlyArray<Held>): Promise<void> {
+  async #verifyOn(index: number, asked: ReadonlyArray<Held>, stalls: number): Promise<void> {
     const { lan: lanOf, times, peers } = this.#around
     const lan = lanOf(index)
     if (lan === undefined) return
@@ -183,6 +191,7 @@ export class Holder {
       unsigned.length === 0
         ? new Map<string, ReadonlyArray<Heard>>()
         : await lan.ask(unsigned, { probes: 2, gapMillis: 60, signature })
+    if (this.#around.beat() !== stalls) return
     const keep: Array<Held> = []
     for (const held of asked) {
       if (!this.table.has(held)) continue
@@ -196,13 +205,13 @@ export class Holder {
       } else {
         held.doubted = false
         keep.push(held)
-        if (foreign !== undefined) void this.#dispute(held, foreign.mac, lan)
+        if (foreign !== undefined) void this.#dispute(held, lan)
       }
     }
     const refused = await this.#give(keep, times.lifetimeMillis)
     for (const held of refused.keys()) this.table.delete(held)
     for (const held of refused.keys()) this.#around.wake(held.claim)
-    this.announce(keep.filter((held) => this.table.has(held)))
+    this.announce(keep.filter((held) => this.table.has(held) && !held.doubted))
   }
 
   #outranks(held: Held, others: ReadonlyArray<Heard>, mac: string): boolean {
@@ -220,14 +229,16 @@ export class Holder {
     const { peers } = this.#around
     const { signature } = heard
     if (heard.what === "asks") {
-      // A newer assignment is about to be carried out there; ours is void, wherever the word of it is.
-      if (signature !== undefined && !signature.released && signature.term > held.term) {
+      if (signature === undefined || signature.released) return
+      // A newer assignment is about to be carried out there, and the word of it is on its way to us. Without NATS it
+      // will not come: then we keep what we have, and whoever asks waits.
+      if (signature.term > held.term && this.#around.inContact()) {
         void this.#yield(held, `${peers.nodeOf(heard.mac) ?? heard.mac} has a newer assignment`)
-      } else if (signature !== undefined && !signature.released) this.#defend(held)
+      } else this.#defend(held)
       return
     }
     if (signature === undefined) {
-      if (peers.nodeOf(heard.mac) === undefined) void this.#dispute(held, heard.mac, lan)
+      if (peers.nodeOf(heard.mac) === undefined) void this.#dispute(held, lan)
       else this.#defend(held)
       return
     }
@@ -259,7 +270,7 @@ export class Holder {
   }
 
   /** A machine that is none of ours speaks as if it had the address: withdrawn, if it really has. */
-  async #dispute(held: Held, mac: string, lan: Lan): Promise<void> {
+  async #dispute(held: Held, lan: Lan): Promise<void> {
     if (this.#disputed.has(held)) return
     this.#disputed.add(held)
     try {

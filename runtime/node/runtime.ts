@@ -64,6 +64,7 @@ export class NodeRuntime {
   /** Link's index → since when it has no carrier */
   readonly #deadSince = new Map<number, number>()
   #beatAt = performance.now()
+  #stalls = 0
   #message: JsMsg | undefined
   #looking: ReturnType<typeof setTimeout> | undefined
   #removed: Array<Held> = []
@@ -227,13 +228,15 @@ export class NodeRuntime {
     this.#poller.close()
   }
 
-  #beat(): void {
+  #beat(): number {
     const now = performance.now()
     const gap = now - this.#beatAt
     this.#beatAt = now
-    if (gap < this.#options.times.stallMillis) return
+    if (gap < this.#options.times.stallMillis) return this.#stalls
+    this.#stalls++
     this.#options.say({ _tag: "Stalled", millis: Math.round(gap) })
     void this.holder.verify(this.holder.doubt())
+    return this.#stalls
   }
 
   #remember(): void {

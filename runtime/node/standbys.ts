@@ -168,14 +168,13 @@ export class Standbys {
     const lan = lanOf(index)
     if (lan === undefined) return
     const terms = new Map(due.map(({ assignment }) => [assignment.address, assignment.term]))
-    const startedAt = performance.now()
+    const stalls = this.#around.beat()
     const answers = await lan.ask([...terms.keys()], {
       probes: times.probes,
       gapMillis: times.probeGapMillis,
       signature: (address) => ({ term: terms.get(address) ?? 0, taken: true, released: false })
     })
-    this.#around.beat()
-    if (performance.now() - startedAt > times.stallMillis) return
+    if (this.#around.beat() !== stalls) return
     const macs = new Set([...answers.values()].flatMap((heard) => heard.map(({ mac }) => mac)))
     const foreign = new Set([...macs].filter((mac) => peers.nodeOf(mac) === undefined))
     const real =

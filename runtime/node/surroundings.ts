@@ -30,8 +30,11 @@ export interface Surroundings {
   readonly inContact: () => boolean
   /** What the claim's newest assignment says. */
   readonly assignmentOf: (claim: string) => Assignment | undefined
-  /** Looks whether this process has been asleep. Called before anything is done that time may have overtaken. */
-  readonly beat: () => void
+  /**
+   * Looks whether this process has been asleep, and says how often it has been. Called before anything is done that
+   * time may have overtaken: when the number has risen since the network was asked, its answers are void.
+   */
+  readonly beat: () => number
   readonly report: (report: Omit<Report, "node" | "at" | "link" | "mac"> & { readonly index: number }) => void
   /** Runs `bind-on-node` for the claim again. */
   readonly wake: (claim: string) => void

@@ -4,15 +4,19 @@ import type { NatsConnection } from "@nats-io/transport-node"
 import { headers } from "@nats-io/transport-node"
 import type * as Context from "effect/Context"
 import { type FunctionDefinition, requireDistinctNames } from "../Function.ts"
+import { natsPlacing } from "../fleet/place.ts"
+import { type FleetNews, FleetReader } from "../fleet/reader.ts"
+import type { FleetState } from "../fleet/state.ts"
 import { type KindId, type Ref, resourceName } from "../Kind.ts"
 import type { KubeApi } from "../kube/api.ts"
-import { tickSubject, wakeSubject } from "../nats/names.ts"
+import { wakeSubject } from "../nats/names.ts"
 import { ensureCommon } from "../nats/streams.ts"
 import { SpanRecorder } from "../trace/recorder.ts"
 import { kindsOf } from "./kinds.ts"
 import { hostMetrics } from "./metrics.ts"
 import { Notes } from "./notes.ts"
-import { Reader, type ReaderNews } from "./reader.ts"
+import { startPulses } from "./pulses.ts"
+import { type Hydrated, Reader, type ReaderNews } from "./reader.ts"
 import { Worker, type WorkerNews } from "./worker.ts"
 import { WorldView } from "./worldView.ts"
 
@@ -29,12 +33,15 @@ export interface HostOptions {
   readonly concurrency?: number
   /** Kubernetes Events per second at most. */
   readonly notesPerSecond?: number
+  /** From the loss of a node until nothing of it is left on the network. */
+  readonly abandonMillis?: number
   readonly say: (news: HostNews) => void
 }
 
 export type HostNews =
   | ReaderNews
   | WorkerNews
+  | FleetNews
   | { readonly _tag: "Undecodable"; readonly object: string; readonly problem: string }
 
 /** What a host can be asked while it runs. */
@@ -42,6 +49,8 @@ export interface HostState {
   /** The view is whole, and every function receives its events. */
   readonly isReady: () => boolean
   readonly view: WorldView
+  /** The fleet as this host sees it; `undefined` when no function does. */
+  readonly fleet: FleetState | undefined
   readonly retrying: () => ReadonlyMap<string, number>
 }
 
@@ -65,6 +74,8 @@ export const runHost = async (
   const notesStop = new AbortController()
   const notes = new Notes(options.api, options.notesPerSecond ?? 500, notesStop.signal)
   const reader = new Reader({ js, jsm, isConnected, kinds, view, say })
+  const fleet = options.functions.some((fn) => fn.fleet !== "none") ? new FleetReader(options) : undefined
+  const placing = fleet && natsPlacing({ connection, js, jsm, reader: fleet })
   const metrics = hostMetrics(options.context)
   const workers = options.functions.map(
     (fn) =>
@@ -73,6 +84,7 @@ export const runHost = async (
         js,
         jsm,
         reader,
+        isConnected,
         metrics,
         concurrency: options.concurrency ?? 32,
         say,
@@ -85,21 +97,29 @@ export const runHost = async (
           caused: (uid, version, span) => recorder.caused(uid, version, span),
           causeOf: (uid, version) => recorder.causeOf(uid, version),
           host: hostname(),
+          fleet: placing,
           context: options.context
         }
       })
   )
   let ready = false
   started({
-    isReady: () => ready,
+    isReady: () => ready && (fleet === undefined || fleet.life !== undefined),
     view,
+    fleet: fleet?.state,
     retrying: () => new Map(workers.map((worker) => [worker.name, worker.retrying]))
   })
-  const stopTicks = startTicks(options)
+  const stopPulses = startPulses(options)
   await untilConnected(() => ensureCommon(jsm), signal)
+  const fleetStop = new AbortController()
+  const fleetRun = fleet?.run(fleetStop.signal)
   try {
     await reader.run(async (hydrated) => {
-      const lives = workers.map((worker) => worker.live(hydrated))
+      const lives = workers.map((worker) =>
+        fleet === undefined || !worker.usesFleet
+          ? worker.live(hydrated)
+          : liveWithFleet(worker, fleet, hydrated)
+      )
       ready = true
       try {
         await Promise.all(lives)
@@ -108,7 +128,9 @@ export const runHost = async (
       }
     }, signal)
   } finally {
-    stopTicks()
+    stopPulses()
+    fleetStop.abort()
+    await fleetRun
     await Promise.race([notes.settled(), new Promise((resolve) => setTimeout(resolve, 2_000))])
     notesStop.abort()
     recorder.flush()
@@ -140,41 +162,11 @@ const untilConnected = async (run: () => Promise<void>, signal: AbortSignal): Pr
   }
 }
 
-/**
- * Publishes the ticks of timers, at the beginning of every interval. Every host does so, at the same moment and under
- * an id made of the function and the interval's number: the server stores the first, and the function's pinned host is
- * given it.
- */
-const startTicks = ({ functions, js, say }: HostOptions): (() => void) => {
-  const timers = new Map<string, ReturnType<typeof setTimeout>>()
-  for (const fn of functions) {
-    for (const { source } of fn.on) {
-      if (source._tag !== "Timer") continue
-      const { everyMillis } = source
-      const publish = (slot: number) => {
-        const h = headers()
-        h.set("extip-at", String(slot * everyMillis))
-        js.publish(tickSubject(fn.name), "", { msgID: `${fn.name}.${slot}`, headers: h }).catch(
-          (cause: unknown) => say({ _tag: "Trouble", function: fn.name, message: `tick: ${String(cause)}` })
-        )
-      }
-      const key = `${fn.name} ${everyMillis}`
-      const schedule = (after: number): void => {
-        // A timer may be early by a millisecond, and late by any time: no interval is named twice.
-        const slot = Math.max(after, Math.floor(Date.now() / everyMillis)) + 1
-        const wait = slot * everyMillis - Date.now()
-        timers.set(
-          key,
-          setTimeout(() => {
-            publish(slot)
-            schedule(slot)
-          }, wait)
-        )
-      }
-      schedule(0)
-    }
-  }
-  return () => {
-    for (const timer of timers.values()) clearTimeout(timer)
+/** A function that uses the fleet runs while both are known: the objects and the nodes. */
+const liveWithFleet = async (worker: Worker, fleet: FleetReader, hydrated: Hydrated): Promise<void> => {
+  while (!hydrated.lost.aborted) {
+    const life = await fleet.whole(hydrated.lost)
+    if (life === undefined) return
+    await worker.live({ ...hydrated, lost: AbortSignal.any([hydrated.lost, life.lost]) })
   }
 }

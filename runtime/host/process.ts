@@ -40,6 +40,14 @@ export const hostProcess = (
           )
         case "Lost":
           return void log(Effect.logWarning(`reading the log anew: ${news.message}`))
+        case "FleetRead":
+          return void log(
+            Effect.logInfo(`the nodes are known: ${news.nodes}, with ${news.placements} placements`)
+          )
+        case "FleetLost":
+          return void log(Effect.logWarning(`reading the nodes anew: ${news.message}`))
+        case "FleetUndecodable":
+          return void log(Effect.logError(`${news.subject} has not the expected shape: ${news.problem}`))
         case "Undecodable":
           return void log(Effect.logError(`${news.object} has not the expected shape: ${news.problem}`))
         case "Trouble":

@@ -1,23 +1,31 @@
 import { setTimeout as delay } from "node:timers/promises"
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream"
+import type { FleetEvent } from "../Fleet.ts"
 import type { FunctionDefinition } from "../Function.ts"
+import { parseTraceparent } from "../trace/context.ts"
 import { Acks } from "./acks.ts"
+import { BatchWork } from "./batchWork.ts"
 import { ackWaitMillis, consume, ensureConsumer, markWoken, unpin } from "./consumer.ts"
 import type { HostMetrics } from "./metrics.ts"
-import { park } from "./parked.ts"
+import { concludeRun, type OutcomeNews } from "./outcomes.ts"
+import { activeMillis, followsFleet, publishActive } from "./pulses.ts"
 import type { Hydrated, Reader } from "./reader.ts"
-import { describeTarget, type RunServices, runOnce, type Target, targetKey, type Woken } from "./run.ts"
+import { type RunServices, runOnce, type Target, targetKey, type Woken } from "./run.ts"
+import { runBatch } from "./runBatch.ts"
 import { Targets, wokenBy } from "./targets.ts"
-import { type Cause, type RunResult, Work } from "./work.ts"
+import { type Cause, Work } from "./work.ts"
 
 /** How often the lag is looked at. */
 const lookMillis = 5_000
+/** Without a word from the server for so long it is another host's turn: its place is lost after five seconds. */
+const activeForMillis = activeMillis + 5_000
 
 export interface WorkerOptions {
   readonly fn: FunctionDefinition<any>
   readonly js: JetStreamClient
   readonly jsm: JetStreamManager
   readonly reader: Pick<Reader, "reached">
+  readonly isConnected: () => boolean
   readonly services: RunServices
   readonly metrics: HostMetrics
   readonly concurrency: number
@@ -25,16 +33,7 @@ export interface WorkerOptions {
 }
 
 export type WorkerNews =
-  | {
-      readonly _tag: "Again"
-      readonly function: string
-      readonly object: string
-      readonly cause: string
-      readonly attempt: number
-    }
-  | { readonly _tag: "Rejected"; readonly function: string; readonly object: string; readonly cause: string }
-  | { readonly _tag: "Parked"; readonly function: string; readonly object: string; readonly cause: string }
-  | { readonly _tag: "Done"; readonly function: string; readonly object: string; readonly decision: string }
+  | OutcomeNews
   | { readonly _tag: "Trouble"; readonly function: string; readonly message: string }
 
 /** An event that was received, until all that it woke is done. */
@@ -47,7 +46,7 @@ interface Held extends Cause {
 export class Worker {
   readonly #options: WorkerOptions
   /** One for each life of the log: what was not done in the one before is woken again by the next. */
-  #work: Work<Target>
+  #work: Work<Target> | BatchWork<Target>
   /** Sequence in the log → event that is not acknowledged yet */
   readonly #held = new Map<number, Held>()
   readonly #targets: Targets
@@ -55,6 +54,8 @@ export class Worker {
   #messages: ConsumerMessages | undefined
   /** What the server called us when it made us the active host; empty for one that stands by. */
   #pin = ""
+  /** When the server last gave us something, by the monotonic clock. */
+  #activeAt = Number.NEGATIVE_INFINITY
 
   constructor(options: WorkerOptions) {
     this.#options = options
@@ -62,17 +63,46 @@ export class Worker {
     this.#work = this.#newWork()
   }
 
-  #newWork(): Work<Target> {
-    const { concurrency, fn } = this.#options
+  #newWork(): Work<Target> | BatchWork<Target> {
+    const { concurrency, fn, services } = this.#options
+    if (fn.batch !== undefined) {
+      return new BatchWork<Target>({
+        ...fn.batch,
+        run: async (entries, attempt) => {
+          const items = entries.map(({ target, causes }) => ({ target, woken: lastWoken(causes) }))
+          const started = performance.now()
+          const ended = await runBatch(fn, items, attempt, services)
+          const first = Math.min(...items.map(({ woken }) => woken?.at || Number.POSITIVE_INFINITY))
+          return await concludeRun(this.#options, {
+            targets: items.map(({ target }) => target),
+            ended,
+            attempt,
+            tookMillis: performance.now() - started,
+            wokenAt: Number.isFinite(first) ? first : 0
+          })
+        }
+      })
+    }
     return new Work<Target>({
       concurrency,
       debounceMillis: fn.debounceMillis,
-      run: (_key, target, causes, attempt) => this.#run(target, causes as ReadonlyArray<Held>, attempt)
+      run: async (_key, target, causes, attempt) => {
+        const woken = lastWoken(causes)
+        const started = performance.now()
+        const ended = await runOnce(fn, target, attempt, woken, services)
+        const tookMillis = performance.now() - started
+        const run = { targets: [target], ended, attempt, tookMillis, wokenAt: woken?.at ?? 0 }
+        return await concludeRun(this.#options, run)
+      }
     })
   }
 
   get name(): string {
     return this.#options.fn.name
+  }
+
+  get usesFleet(): boolean {
+    return this.#options.fn.fleet !== "none"
   }
 
   get retrying(): number {
@@ -85,18 +115,23 @@ export class Worker {
 
   /** Works until the log's life ends or the host stops; then hands back what it has not done. */
   async live(hydrated: Hydrated): Promise<void> {
-    const { fn, js, jsm, say } = this.#options
+    const { fn, js, jsm, say, services } = this.#options
     const signal = hydrated.lost
     this.#work = this.#newWork()
     const progress = setInterval(() => this.#sayProgress(), ackWaitMillis / 3)
     const looks = setInterval(() => void this.#look(), lookMillis)
     void this.#look()
+    const followed = followsFleet(fn)
+    const stopListening = followed
+      ? services.fleet?.state.listen((event, traceparent) => this.#happened(event, traceparent))
+      : undefined
     try {
       while (!signal.aborted) {
         try {
           const { wakeAll } = await ensureConsumer(jsm, fn, hydrated)
           this.#messages = await consume(js, fn.name, (message) => void this.#receive(message, signal))
           const ended = this.#messages.closed()
+          if (followed) await publishActive(js, fn.name)
           if (wakeAll) {
             const settle = () => {
               if (!signal.aborted) markWoken(jsm, fn.name, hydrated.created).catch(() => undefined)
@@ -123,6 +158,7 @@ export class Worker {
     } finally {
       clearInterval(progress)
       clearInterval(looks)
+      stopListening?.()
       await this.#drain()
     }
   }
@@ -143,10 +179,11 @@ export class Worker {
     // Another host gets these at once, instead of after the ack wait.
     for (const { message } of this.#held.values()) message?.nak()
     this.#held.clear()
-    const { fn, jsm } = this.#options
+    const { fn, jsm, isConnected } = this.#options
     // A host that stood by must not take the place of the one that works.
-    if (this.#pin !== "") await unpin(jsm, fn.name, this.#pin).catch(() => undefined)
+    if (this.#pin !== "" && isConnected()) await unpin(jsm, fn.name, this.#pin).catch(() => undefined)
     this.#pin = ""
+    this.#activeAt = Number.NEGATIVE_INFINITY
   }
 
   async #receive(message: JsMsg, signal: AbortSignal): Promise<void> {
@@ -158,6 +195,7 @@ export class Worker {
       return
     }
     const { fn, reader, metrics } = this.#options
+    if (followsFleet(fn)) this.#beActive()
     metrics.received(fn.name)
     const held: Held = {
       sequence: message.seq,
@@ -189,50 +227,44 @@ export class Worker {
     for (const [key, target] of byKey) this.#work.wake(key, target, cause)
   }
 
-  async #run(target: Target, causes: ReadonlyArray<Held>, attempt: number): Promise<RunResult> {
-    const { fn, services, metrics, say } = this.#options
-    const woken = causes.findLast((cause) => cause.woken !== undefined)?.woken
-    const started = performance.now()
-    const ended = await runOnce(fn, target, attempt, woken, services)
-    metrics.ended(fn.name, ended._tag, (performance.now() - started) / 1000)
-    const what = { function: fn.name, object: describeTarget(target) }
-    switch (ended._tag) {
-      case "Again":
-        if (ended.cause !== "interrupted") {
-          metrics.again(fn.name)
-          say({ _tag: "Again", ...what, cause: ended.cause, attempt })
-        }
-        return ended
-      case "Park":
-        return await this.#park(target, ended.cause, attempt, ended.span.traceId)
-      case "Rejected":
-        say({ _tag: "Rejected", ...what, cause: ended.cause })
-        return { _tag: "Settled" }
-      case "Done":
-        if (ended.decision !== undefined) {
-          if (woken !== undefined && woken.at > 0) metrics.reacted(fn.name, Date.now() - woken.at)
-          say({ _tag: "Done", ...what, decision: ended.decision })
-        }
-        return { _tag: "Settled" }
-      default:
-        return { _tag: "Settled" }
-    }
+  get #isActive(): boolean {
+    return performance.now() - this.#activeAt < activeForMillis
   }
 
-  async #park(target: Target, cause: string, attempts: number, traceId: string): Promise<RunResult> {
-    const { fn, js, metrics, say } = this.#options
-    try {
-      await park(js, fn.name, target, { cause, attempts, traceId })
-    } catch {
-      return { _tag: "Again", afterMillis: 5_000 }
-    }
-    metrics.parked(fn.name)
-    say({ _tag: "Parked", function: fn.name, object: describeTarget(target), cause })
-    return { _tag: "Settled" }
+  /** The server gives us what is there to do: what the fleet has come to meanwhile nobody else has looked at. */
+  #beActive(): void {
+    const was = this.#isActive
+    this.#activeAt = performance.now()
+    const { fleet } = this.#options.services
+    if (was || fleet === undefined) return
+    this.#wake(this.#targets.allOfFleet(fleet.state), fromFleet(undefined))
+  }
+
+  /** Something happened in the fleet. Every host hears of it, the active one acts. */
+  #happened(event: FleetEvent, traceparent: string | undefined): void {
+    const { fleet } = this.#options.services
+    if (fleet === undefined || !this.#isActive) return
+    this.#wake(this.#targets.ofFleet(event, fleet.state), fromFleet(traceparent))
   }
 
   #sayProgress(): void {
     for (const held of this.#held.values()) held.message?.working()
+  }
+}
+
+/** The events that woke a run may be many; it goes on in the trace of the last. */
+const lastWoken = (causes: ReadonlyArray<Cause>): Woken | undefined =>
+  (causes as ReadonlyArray<Held>).findLast(({ woken }) => woken !== undefined)?.woken
+
+const fromFleet = (traceparent: string | undefined): Held => {
+  const parent = parseTraceparent(traceparent)
+  const woken = { sequence: 0, at: Date.now(), uid: "", resourceVersion: "" }
+  return {
+    sequence: 0,
+    outstanding: 0,
+    message: undefined,
+    woken: parent === undefined ? woken : { ...woken, parent },
+    settle: () => undefined
   }
 }
 

@@ -83,3 +83,49 @@ export const parked: Config = {
   allow_direct: true,
   allow_rollup_hdrs: true
 }
+
+/** How long a node is taken to be there after it has last put its key. It does so every second. */
+export const presenceSeconds = 5
+
+/** Deletions in `assignments` are kept for as long; who was away meanwhile goes by what is complete. */
+export const deletedAssignmentSeconds = 60 * 60
+
+/** Which nodes there are. When a key expires, the server puts a message in its place: everybody is told. */
+export const nodes: Config = {
+  name: "KV_nodes",
+  subjects: ["$KV.nodes.>"],
+  storage: StorageType.File,
+  // With more than one, the server would raise a TTL of 5 s to that of its markers.
+  max_msgs_per_subject: 1,
+  discard: DiscardPolicy.New,
+  allow_direct: true,
+  allow_msg_ttl: true,
+  allow_rollup_hdrs: true,
+  deny_delete: true,
+  subject_delete_marker_ttl: nanos(60_000)
+}
+
+/** What each node is to hold or to stand by for. A claim is placed by one atomic batch. */
+export const assignments: Config = {
+  name: "KV_assignments",
+  subjects: ["$KV.assignments.>"],
+  storage: StorageType.File,
+  max_msgs_per_subject: 1,
+  discard: DiscardPolicy.New,
+  allow_direct: true,
+  allow_msg_ttl: true,
+  allow_rollup_hdrs: true,
+  allow_atomic: true,
+  deny_delete: true
+}
+
+/** What nodes say: their inventories, and the last report of each kind of each claim. */
+export const reports: Config = {
+  name: "NODE",
+  subjects: ["node.>"],
+  storage: StorageType.File,
+  max_msgs_per_subject: 1,
+  discard: DiscardPolicy.Old,
+  max_bytes: 1024 ** 3,
+  allow_direct: true
+}

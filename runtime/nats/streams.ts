@@ -1,5 +1,16 @@
 import { JetStreamApiError, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream"
-import { bridge, type Config, log, parked, sourceCreatedKey, spans, world } from "./configs.ts"
+import {
+  assignments,
+  bridge,
+  type Config,
+  log,
+  nodes,
+  parked,
+  reports,
+  sourceCreatedKey,
+  spans,
+  world
+} from "./configs.ts"
 
 /** One life of the event log. A log that was wiped, or restored from an older copy, is another one. */
 export interface Incarnation {
@@ -134,7 +145,29 @@ export const recreateLog = async (jsm: JetStreamManager, windowSeconds: number):
   return made
 }
 
-/** Makes what does not depend on the log's life. Idempotent; every process calls it at start and on reconnect. */
+/** Makes what the fleet is told by, where it is not there. The nodes wait for it. */
+export const ensureFleet = async (jsm: JetStreamManager): Promise<void> => {
+  for (const config of [nodes, assignments, reports]) await ensure(jsm, config)
+}
+
+/** A life of any stream: when it was made, as the server says it, and how far it has come. */
+export interface StreamLife {
+  readonly created: string
+  readonly lastSequence: number
+}
+
+/** The stream as it is now; `undefined` when there is none. */
+export const readLife = async (jsm: JetStreamManager, stream: string): Promise<StreamLife | undefined> => {
+  try {
+    const { created, state } = await jsm.streams.info(stream)
+    return { created, lastSequence: state.last_seq }
+  } catch (cause) {
+    if (isCode(cause, streamNotFound)) return undefined
+    throw cause
+  }
+}
+
+/** Makes what does not depend on the log's life. Idempotent; the bridge and every host call it at start. */
 export const ensureCommon = async (jsm: JetStreamManager): Promise<void> => {
-  for (const config of [bridge, spans, parked]) await ensure(jsm, config)
+  for (const config of [bridge, spans, parked, nodes, assignments, reports]) await ensure(jsm, config)
 }

@@ -1,0 +1,252 @@
+import { setTimeout as delay } from "node:timers/promises"
+import {
+  type ConsumerMessages,
+  DeliverPolicy,
+  type JetStreamClient,
+  type JetStreamManager
+} from "@nats-io/jetstream"
+import type { NatsConnection, Status } from "@nats-io/transport-node"
+import { presenceSeconds } from "../nats/configs.ts"
+import { ensureFleet, readLife } from "../nats/streams.ts"
+import { Intake } from "./intake.ts"
+import { Membership } from "./membership.ts"
+import { FleetState } from "./state.ts"
+
+export interface FleetReaderOptions {
+  readonly connection: NatsConnection
+  readonly js: JetStreamClient
+  readonly jsm: JetStreamManager
+  readonly isConnected: () => boolean
+  /** From the loss of a node until nothing of it is left on the network: its kernel's patience, and the takeover. */
+  readonly abandonMillis?: number
+  readonly say: (news: FleetNews) => void
+}
+
+export type FleetNews =
+  | { readonly _tag: "FleetRead"; readonly nodes: number; readonly placements: number }
+  | { readonly _tag: "FleetLost"; readonly message: string }
+  | { readonly _tag: "FleetUndecodable"; readonly subject: string; readonly problem: string }
+
+/** The fleet has been read, and is followed until `lost` is aborted. */
+export interface FleetLife {
+  readonly lost: AbortSignal
+}
+
+const streams = ["KV_nodes", "KV_assignments", "NODE"] as const
+export type FleetStream = (typeof streams)[number]
+
+const lookMillis = 250
+const checkMillis = 2_000
+
+/** As far as a stream has come, to our knowledge. */
+interface Known {
+  readonly created: string
+  /** Of the newest message that was read. */
+  position: number
+  /** Of the newest message that is certainly stored. */
+  stored: number
+}
+
+/**
+ * Keeps the state of the fleet as new as its three streams. After every interruption of the connection, and whenever
+ * one of the streams is another one or went back in time, it is read anew.
+ */
+export class FleetReader {
+  readonly state = new FleetState()
+  readonly #options: FleetReaderOptions
+  readonly #membership: Membership
+  readonly #intake: Intake
+  readonly #known = new Map<FleetStream, Known>()
+  #life: FleetLife | undefined
+  #waiting: Array<(life: FleetLife) => void> = []
+  #reaching: Array<{ readonly sequence: number; readonly resolve: () => void }> = []
+
+  constructor(options: FleetReaderOptions) {
+    this.#options = options
+    this.#membership = new Membership({
+      state: this.state,
+      lifetimeMillis: presenceSeconds * 1_000,
+      abandonMillis: options.abandonMillis ?? 12_000
+    })
+    this.state.followedMillis = () => this.#membership.followedMillis(performance.now())
+    this.#intake = new Intake(this.state, this.#membership, (subject, problem) =>
+      options.say({ _tag: "FleetUndecodable", subject, problem })
+    )
+  }
+
+  /** The present life; `undefined` while the fleet is being read. */
+  get life(): FleetLife | undefined {
+    return this.#life?.lost.aborted === false ? this.#life : undefined
+  }
+
+  /** The present life; waits for one. `undefined` when the signal is aborted before that. */
+  async whole(signal: AbortSignal): Promise<FleetLife | undefined> {
+    if (this.life !== undefined || signal.aborted) return this.life
+    return await new Promise((resolve) => {
+      const ended = () => resolve(undefined)
+      signal.addEventListener("abort", ended, { once: true })
+      this.#waiting.push((life) => {
+        signal.removeEventListener("abort", ended)
+        resolve(life)
+      })
+    })
+  }
+
+  /** Says what has become of the streams since they were read; `undefined` when they are what they were. */
+  async lossOf(only: ReadonlyArray<FleetStream> = streams): Promise<string | undefined> {
+    if (this.life === undefined) return "the nodes are being read anew"
+    for (const stream of only) {
+      // As we know it now: while the answer is on its way, the stream and we go on.
+      const { created, stored } = this.#known.get(stream)!
+      const now = await readLife(this.#options.jsm, stream)
+      if (now === undefined) return `the stream ${stream} is gone`
+      if (now.created !== created) return `the stream ${stream} is another one`
+      if (now.lastSequence < stored) return `the stream ${stream} went back in time`
+    }
+    return undefined
+  }
+
+  /** We have written this ourselves. */
+  wrote(sequence: number): void {
+    const known = this.#known.get("KV_assignments")
+    if (known !== undefined) known.stored = Math.max(known.stored, sequence)
+  }
+
+  /** Resolves when this message of `assignments` is in the state, or after so many milliseconds. */
+  async reached(sequence: number, millis: number): Promise<void> {
+    if (sequence <= (this.#known.get("KV_assignments")?.position ?? 0)) return
+    const stop = new AbortController()
+    await Promise.race([
+      new Promise<void>((resolve) => this.#reaching.push({ sequence, resolve })),
+      delay(millis, undefined, { signal: stop.signal }).catch(() => undefined)
+    ])
+    stop.abort()
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const lost = new AbortController()
+      const both = AbortSignal.any([signal, lost.signal])
+      const stops: Array<() => void> = [this.#watchConnection(lost)]
+      try {
+        if (this.#options.isConnected()) {
+          await this.#read(both, lost, stops)
+          await this.#follow(both, lost)
+        }
+      } catch (cause) {
+        if (!signal.aborted) {
+          const message = cause instanceof Error ? cause.message : String(cause)
+          this.#options.say({ _tag: "FleetLost", message })
+        }
+      }
+      lost.abort()
+      this.#life = undefined
+      for (const stop of stops) stop()
+      await delay(100, undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  async #read(signal: AbortSignal, lost: AbortController, stops: Array<() => void>): Promise<void> {
+    const { jsm, say } = this.#options
+    this.#intake.begin()
+    this.#known.clear()
+    for (const stream of streams) {
+      const life = (await readLife(jsm, stream)) ?? (await this.#make(stream))
+      this.#known.set(stream, { created: life.created, position: 0, stored: 0 })
+    }
+    // What is held comes before what is said about it.
+    for (const stream of streams) await this.#consume(stream, signal, lost, stops)
+    for (const stream of streams) {
+      if ((await readLife(jsm, stream))?.created !== this.#known.get(stream)!.created) {
+        throw new Error(`the stream ${stream} was replaced while it was read`)
+      }
+    }
+    signal.throwIfAborted()
+    this.#membership.whole(performance.now())
+    this.#life = { lost: signal }
+    this.state.whole()
+    say({ _tag: "FleetRead", nodes: this.state.nodes.size, placements: this.state.placements.size })
+    for (const resolve of this.#waiting.splice(0)) resolve(this.#life)
+  }
+
+  async #make(stream: FleetStream) {
+    await ensureFleet(this.#options.jsm)
+    const made = await readLife(this.#options.jsm, stream)
+    if (made === undefined) throw new Error(`the stream ${stream} vanished right after it was made`)
+    return made
+  }
+
+  /** Begins to follow a stream, and returns once everything is in that it held when we began. */
+  async #consume(
+    stream: FleetStream,
+    signal: AbortSignal,
+    lost: AbortController,
+    stops: Array<() => void>
+  ): Promise<void> {
+    const consumer = await this.#options.js.consumers.get(stream, {
+      deliver_policy: DeliverPolicy.LastPerSubject
+    })
+    const caughtUp = Promise.withResolvers<void>()
+    if ((await consumer.info(true)).num_pending === 0) caughtUp.resolve()
+    const messages: ConsumerMessages = await consumer.consume({
+      max_messages: 1_000,
+      expires: 5_000,
+      idle_heartbeat: 1_000,
+      callback: (message) => {
+        if (signal.aborted) return
+        this.#intake.take(message, performance.now())
+        this.#moveTo(stream, message.seq)
+        if (message.info.pending === 0) caughtUp.resolve()
+      }
+    })
+    stops.push(() => messages.stop())
+    messages.closed().then(() => lost.abort())
+    const ended = () => caughtUp.reject(new Error("interrupted"))
+    if (signal.aborted) ended()
+    signal.addEventListener("abort", ended, { once: true })
+    await caughtUp.promise
+    signal.removeEventListener("abort", ended)
+  }
+
+  /** Who is lost is looked at often; a stream that was wiped or went back says nothing by itself. */
+  async #follow(signal: AbortSignal, lost: AbortController): Promise<void> {
+    const look = setInterval(() => this.#membership.look(performance.now()), lookMillis)
+    try {
+      while (!signal.aborted) {
+        await delay(checkMillis, undefined, { signal }).catch(() => undefined)
+        if (signal.aborted || !this.#options.isConnected()) continue
+        const loss = await this.lossOf().catch(() => undefined)
+        if (loss === undefined || signal.aborted) continue
+        this.#options.say({ _tag: "FleetLost", message: loss })
+        lost.abort()
+      }
+    } finally {
+      clearInterval(look)
+    }
+  }
+
+  #watchConnection(lost: AbortController): () => void {
+    // Its type does not say so, but this is the way to end it.
+    const statuses = this.#options.connection.status() as AsyncIterable<Status> & {
+      readonly stop: () => void
+    }
+    const watch = async () => {
+      for await (const { type } of statuses) {
+        if (type === "disconnect" || type === "reconnect") lost.abort()
+      }
+    }
+    watch().catch(() => lost.abort())
+    return () => statuses.stop()
+  }
+
+  #moveTo(stream: FleetStream, sequence: number): void {
+    const known = this.#known.get(stream)
+    if (known === undefined || sequence <= known.position) return
+    known.position = sequence
+    known.stored = Math.max(known.stored, sequence)
+    if (stream !== "KV_assignments" || this.#reaching.length === 0) return
+    const due = this.#reaching.filter((one) => one.sequence <= sequence)
+    this.#reaching = this.#reaching.filter((one) => one.sequence > sequence)
+    for (const { resolve } of due) resolve()
+  }
+}

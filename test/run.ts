@@ -10,6 +10,9 @@ import {
 } from "vitest/node"
 import type {} from "./support/suite.ts"
 
+/** What `npm test` runs; e2e takes long and is asked for by name. */
+const usual = ["unit", "integration"]
+
 /**
  * `npm test [-- [filter...] [--project unit] [any option of vitest]]`. Prints what vitest prints, then the
  * suites that cannot run here and why, and as the last line `N passed, N failed, N skipped`.
@@ -79,7 +82,13 @@ let vitest: Vitest | undefined
 try {
   const { filter, options } = parseCLI(["vitest", "run", ...process.argv.slice(2)])
   const config = fileURLToPath(new URL("vitest.config.ts", import.meta.url))
-  vitest = await createVitest({ ...options, config, watch: false, run: true })
+  vitest = await createVitest({
+    ...options,
+    project: options.project ?? usual,
+    config,
+    watch: false,
+    run: true
+  })
   endOn("SIGINT", 130, vitest)
   endOn("SIGTERM", 143, vitest)
   await vitest.start(filter)

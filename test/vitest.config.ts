@@ -25,6 +25,18 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000
         }
+      },
+      {
+        extends: true,
+        test: {
+          // Thousands of addresses, outages of minutes, random faults: `npm run test:e2e`, not part of `npm test`.
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          globalSetup: ["test/support/globalSetup.ts"],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 120_000
+        }
       }
     ]
   }

@@ -4,8 +4,10 @@ import { join } from "node:path"
 import { promisify } from "node:util"
 import { cacheFolder } from "./cache.ts"
 import { LocalFailure, reasonOf } from "./failure.ts"
-import { type Ledger, makeLedger } from "./ledger.ts"
+import { type Ledger, makeLedger, sweep } from "./ledger.ts"
 import { spawnTied } from "./process.ts"
+
+const ledgerFolder = () => join(cacheFolder(process.env), "started")
 
 const run = promisify(execFile)
 
@@ -14,16 +16,18 @@ const tied = ["setpriv", "--pdeathsig", "KILL", "--"] as const
 const ownUser = ["--user", "--map-root-user"] as const
 
 /**
- * Whoever holds the namespace. No duplicate address detection: an address is there at once, as on a machine that has
- * been up for a while; no router solicitations, since there is no router.
+ * Whoever holds the namespace. A new one takes over some settings of the machine, so what matters is set: an address is
+ * answered for on every link, nothing is announced or passed on by the kernel itself. No duplicate address detection: an
+ * address is there at once, as on a machine that has been up for a while; no router solicitations, there is no router.
  */
 const holder = `
+cd /proc/sys/net
 for i in all default; do
-  [ -d /proc/sys/net/ipv6/conf/$i ] || continue
-  echo 0 >/proc/sys/net/ipv6/conf/$i/accept_dad
-  echo 0 >/proc/sys/net/ipv6/conf/$i/router_solicitations
+  for s in arp_ignore arp_announce arp_notify rp_filter proxy_arp forwarding; do echo 0 >ipv4/conf/$i/$s; done
+  [ -d ipv6/conf/$i ] || continue
+  for s in accept_dad router_solicitations disable_ipv6 forwarding; do echo 0 >ipv6/conf/$i/$s; done
 done
-echo '0 0' >/proc/sys/net/ipv4/ping_group_range
+echo '0 0' >ipv4/ping_group_range
 ip link set lo up && echo up
 exec sleep 2147483647`
 
@@ -130,7 +134,7 @@ const untilUp = async (name: string, child: ChildProcess): Promise<void> => {
 
 /** Network namespaces that end with us, however we end; without root they share one user namespace. */
 export class Namespaces {
-  readonly #ledger: Ledger = makeLedger(join(cacheFolder(process.env), "started"))
+  readonly #ledger: Ledger = makeLedger(ledgerFolder())
   readonly #open = new Map<string, Namespace>()
   /** Where every other one is entered from: it holds the user namespace as well. */
   #first: Promise<Namespace> | undefined
@@ -138,7 +142,7 @@ export class Namespaces {
   /** Opens one. Of several that are asked for at once, the first one is there before the others. */
   async open(name: string): Promise<Namespace> {
     if (this.#first !== undefined) return await this.#make(name, await this.#first)
-    this.#first = this.#make(name, undefined)
+    this.#first = sweep(ledgerFolder(), () => undefined).then(() => this.#make(name, undefined))
     return await this.#first
   }
 

@@ -10,16 +10,24 @@ import {
   type Side
 } from "../../infra/local/cables.ts"
 import { Gate } from "../../infra/local/gate.ts"
+import { namespaceSupport } from "../../infra/local/namespaces.ts"
 import { Observer } from "./lan/observer.ts"
 import { Ports } from "./lan/ports.ts"
-import { type HostProgram, isFrozen, spawnOn } from "./lan/programs.ts"
-import type { StrangerQuestions } from "./lan/questions.ts"
+import { freeze, type HostProgram, signal, spawnOn } from "./lan/programs.ts"
+import type { ClockQuestions, StrangerQuestions } from "./lan/questions.ts"
 import { Remote } from "./lan/remote.ts"
+import { suite } from "./suite.ts"
 
 export { addressesOn, expectNoHolder, expectOneHolder, holdersNow } from "./lan/holders.ts"
 export type { Frame, Observer, Pinged } from "./lan/observer.ts"
 export type { HostProgram } from "./lan/programs.ts"
 export type { Network, Side }
+
+/** A suite that needs network namespaces: skipped, by name, with the reason, where there are none. */
+export const withLan = (name: string, body: () => void): void => {
+  const support = namespaceSupport()
+  suite(name, support.how === "unavailable" ? `no network namespaces: ${support.reason}` : undefined, body)
+}
 
 export interface LanOptions {
   /** How many nodes; they are called `n1`, `n2`, … */
@@ -36,11 +44,14 @@ export class Lan {
   readonly nodes: ReadonlyArray<string>
   readonly cables: Cables
   readonly observer: Observer
+  /** Where the logs of what runs on the hosts are. */
+  readonly directory: string
   readonly #gate: Gate
   readonly #ports: Ports
   readonly #plans: ReadonlyMap<string, HostPlan>
-  readonly #directory: string
   #stranger: Remote<StrangerQuestions> | undefined
+  /** Paused host → who holds its addresses' clock */
+  readonly #clocks = new Map<string, Remote<ClockQuestions>>()
   readonly #doors = new Map<string, Promise<number>>()
 
   private constructor(cables: Cables, plans: ReadonlyArray<HostPlan>, directory: string) {
@@ -50,7 +61,7 @@ export class Lan {
     this.observer = new Observer(cables)
     this.#plans = new Map(plans.map((plan) => [plan.name, plan]))
     this.nodes = plans.filter(({ networks }) => networks.includes("mgmt")).map(({ name }) => name)
-    this.#directory = directory
+    this.directory = directory
   }
 
   static async open(options: LanOptions = {}): Promise<Lan> {
@@ -100,7 +111,7 @@ export class Lan {
 
   /** Starts a program on a host. */
   spawn(host: string, command: string, args: ReadonlyArray<string>, env?: NodeJS.ProcessEnv): HostProgram {
-    return spawnOn(this.cables, this.#directory, host, [command, ...args], { ...process.env, ...env })
+    return spawnOn(this.cables, this.directory, host, [command, ...args], { ...process.env, ...env })
   }
 
   /** Runs a program on a host to its end, and answers with what it printed. */
@@ -152,6 +163,7 @@ export class Lan {
 
   /** Off both networks, and everything that runs on it is killed. */
   async powerCut(host: string): Promise<void> {
+    this.#clocks.delete(host)
     await this.cables.lose(host)
   }
 
@@ -162,19 +174,29 @@ export class Lan {
     await this.#ports.booted(host)
   }
 
-  /** As a virtual machine is paused: nothing of it runs, nothing is sent or received. */
+  /**
+   * As a virtual machine is paused: nothing of it runs, nothing is sent or received, its addresses do not age. What is
+   * sent to it meanwhile is lost.
+   */
   async pause(host: string): Promise<void> {
     const { namespace, networks } = this.cables.host(host)
+    const clock = new Remote<ClockQuestions>(this.cables.namespaces, namespace, "clock")
+    this.#clocks.set(host, clock)
+    await clock.ready()
     await this.#ports.set(host, networks, "paused", true)
-    const processes = namespace.processes()
-    for (const pid of processes) process.kill(pid, "SIGSTOP")
-    await Promise.all(processes.map(isFrozen))
+    await Promise.all([
+      freeze(() => namespace.processes().filter((pid) => pid !== clock.pid)),
+      clock.ask("stop", null)
+    ])
   }
 
   async resume(host: string): Promise<void> {
     const { namespace, networks } = this.cables.host(host)
+    await this.#clocks.get(host)?.ask("start", null)
+    this.#clocks.get(host)?.end()
+    this.#clocks.delete(host)
     await this.#ports.set(host, networks, "paused", false)
-    for (const pid of namespace.processes()) process.kill(pid, "SIGCONT")
+    for (const pid of namespace.processes()) signal(pid, "SIGCONT")
   }
 
   /** Puts addresses on the link of a host, by hand: the kernel answers for them, and nothing announces them. */
@@ -197,13 +219,19 @@ export class Lan {
     await this.#strangers().ask("proxy", { on })
   }
 
+  /** Every process of it, whoever started them; not those of the gate's outer half. */
+  processes(): ReadonlyArray<number> {
+    const namespaces = [this.cables.switch, ...this.cables.hosts().map(({ namespace }) => namespace)]
+    return namespaces.flatMap(({ pid, processes }) => [pid, ...processes()])
+  }
+
   async close(): Promise<void> {
     this.observer.end()
     this.#stranger?.end()
     this.#gate.close()
     this.cables.close()
-    rmSync(this.#directory, { recursive: true, force: true })
-    this.cables.namespaces.ledger.removeDirectory(this.#directory)
+    rmSync(this.directory, { recursive: true, force: true })
+    this.cables.namespaces.ledger.removeDirectory(this.directory)
   }
 
   #strangers(): Remote<StrangerQuestions> {

@@ -22,8 +22,23 @@ export interface HostProgram {
   readonly ended: Promise<number | null>
 }
 
-export const isFrozen = (pid: number): Promise<true> =>
-  until(`process ${pid} to be stopped`, () => isStopped(pid))
+/** Nothing when it has ended. */
+export const signal = (pid: number, name: NodeJS.Signals): void => {
+  try {
+    process.kill(pid, name)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ESRCH") throw cause
+  }
+}
+
+/** Stops them all, and those that one of them starts before it is stopped. */
+export const freeze = async (processes: () => ReadonlyArray<number>): Promise<void> => {
+  await until("every process to be stopped", () => {
+    const running = processes().filter((pid) => !isStopped(pid))
+    for (const pid of running) signal(pid, "SIGSTOP")
+    return running.length === 0
+  })
+}
 
 let started = 0
 
@@ -55,8 +70,7 @@ export const spawnOn = (
       return await ended
     },
     stop: async () => {
-      child.kill("SIGSTOP")
-      await isFrozen(child.pid!)
+      await freeze(() => (hasEnded() ? [] : [child.pid!]))
     },
     continue: () => void child.kill("SIGCONT"),
     hasEnded,

@@ -63,6 +63,12 @@ export type ObserverQuestions = {
 export type StrangerQuestions = {
   /** Says to all that it has the address. */
   readonly announce: readonly [{ readonly addresses: ReadonlyArray<string> }, null]
-  /** Whether it answers for every address that is asked for but its own, as an ARP proxy does. */
+  /** Whether it answers for every address that is asked for, as an ARP proxy does. */
   readonly proxy: readonly [{ readonly on: boolean }, null]
+}
+
+export type ClockQuestions = {
+  /** Marked addresses of this host that have a lifetime keep what they have left of it. */
+  readonly stop: readonly [null, null]
+  readonly start: readonly [null, null]
 }

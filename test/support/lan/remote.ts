@@ -6,6 +6,9 @@ import { spawnTied } from "../../../infra/local/process.ts"
 /** A program of the laboratory's own: for each question that it can be asked, what goes there and what comes back. */
 export type Questions = Readonly<Record<string, readonly [question: unknown, answer: unknown]>>
 
+/** Instead of a question's number: it has started. */
+const started = 0
+
 type Said = { readonly id: number; readonly value?: unknown; readonly failed?: string }
 
 /** One that runs in a namespace, and is asked by messages. */
@@ -13,6 +16,7 @@ export class Remote<Q extends Questions> {
   readonly #child: ChildProcess
   readonly #name: string
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>()
+  readonly #ready = Promise.withResolvers<void>()
   #asked = 0
   #log = ""
 
@@ -27,6 +31,7 @@ export class Remote<Q extends Questions> {
       })
     }
     this.#child.on("message", ({ id, value, failed }: Said) => {
+      if (id === started) this.#ready.resolve()
       const waiting = this.#waiting.get(id)
       this.#waiting.delete(id)
       if (failed === undefined) waiting?.resolve(value)
@@ -35,8 +40,14 @@ export class Remote<Q extends Questions> {
     this.#child.once("close", () => {
       for (const one of this.#waiting.values()) one.reject(new Error(`${name} has ended: ${this.#log}`))
       this.#waiting.clear()
+      this.#ready.reject(new Error(`${name} has ended: ${this.#log}`))
     })
     this.#child.on("error", () => undefined)
+    this.#ready.promise.catch(() => undefined)
+  }
+
+  get pid(): number {
+    return this.#child.pid!
   }
 
   async ask<K extends keyof Q & string>(what: K, question: Q[K][0]): Promise<Q[K][1]> {
@@ -46,6 +57,11 @@ export class Remote<Q extends Questions> {
     this.#waiting.set(id, waiting)
     this.#child.send({ id, what, question }, () => undefined)
     return await waiting.promise
+  }
+
+  /** Resolves when it has started, and can be asked. */
+  async ready(): Promise<void> {
+    await this.#ready.promise
   }
 
   end(): void {
@@ -70,6 +86,7 @@ export const answering = <Q extends Questions>(
     }
   })
   process.on("disconnect", () => process.exit(0))
+  process.send!({ id: started })
 }
 
 /** CLOCK_MONOTONIC in milliseconds: the same in every process of this machine. */

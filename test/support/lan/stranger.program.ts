@@ -8,11 +8,8 @@ import type { StrangerQuestions } from "./questions.ts"
 import { answering } from "./remote.ts"
 
 /** A machine of somebody else's: it announces addresses, and it can be an ARP proxy. */
-const [link] = JSON.parse(execFileSync("ip", ["-j", "addr", "show", "eth0"], { encoding: "utf8" }))
+const [link] = JSON.parse(execFileSync("ip", ["-j", "link", "show", "eth0"], { encoding: "utf8" }))
 const mac = macBytes(link.address)
-const own = new Set<string>(
-  link.addr_info.map(({ local }: { local: string }) => addressBytes(local).toString("hex"))
-)
 const socket = PacketSocket.open(link.ifindex)
 const allNodes = addressBytes("ff02::1")
 let isProxy = false
@@ -45,14 +42,12 @@ const answerTo = (frame: Buffer): Buffer | undefined => {
   if (type === arpType) {
     const [asker, target] = [frame.subarray(28, 32), frame.subarray(38, 42)]
     if (frame.readUInt16BE(20) !== 1 || asker.equals(target)) return undefined
-    if (own.has(target.toString("hex"))) return undefined
     const targetMac = Buffer.from(frame.subarray(22, 28))
     const to = [...targetMac].map((byte) => byte.toString(16).padStart(2, "0")).join(":")
     return arpFrame({ to, operation: 2, mac, sender: target, targetMac, target: asker, signature: undefined })
   }
   if (type !== ipv6Type || frame[54] !== 135) return undefined
   const [source, target] = [Buffer.from(frame.subarray(22, 38)), Buffer.from(frame.subarray(62, 78))]
-  if (own.has(target.toString("hex"))) return undefined
   // RFC 4861 §7.2.4: who has no address yet is answered to all; the flag says that the answer was asked for.
   if (source.every((byte) => byte === 0)) return advertise(target, groupMac(allNodes), allNodes, 0)
   return advertise(target, Buffer.from(frame.subarray(6, 12)), source, 0x40)

@@ -1,0 +1,306 @@
+import { rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { headers } from "@nats-io/transport-node"
+import * as Effect from "effect/Effect"
+import { IpClaim } from "../../functions/domain/kinds.ts"
+import { smallHeap } from "../../runtime/cli/heap.ts"
+import { repository } from "./cluster.ts"
+import { expectNoHolder, expectOneHolder, type HolderOptions, holdersNow } from "./lan/holders.ts"
+import { type HostProgram, Lan } from "./lan.ts"
+import type { Shared } from "./parts.ts"
+import type { Program } from "./programs.ts"
+import { Stack } from "./stack.ts"
+import { until } from "./until.ts"
+
+const main = join(repository, "runtime/cli/main.js")
+
+export interface NodeLabOptions {
+  readonly nodes?: number
+  /** Of addresses in the kernel; short, so that a test of what happens after it is short. */
+  readonly lifetimeMillis?: number
+  /** The functions that run; those of the nodes by default. */
+  readonly only?: string
+  /** How many function hosts. */
+  readonly hosts?: number
+}
+
+let labs = 0
+
+/** Many at a time, as a controller does. */
+const each = async <A>(all: ReadonlyArray<A>, run: (one: A) => Promise<unknown>): Promise<void> => {
+  const left = all.values()
+  const work = async () => {
+    for (const one of left) await run(one)
+  }
+  await Promise.all(Array.from({ length: 32 }, work))
+}
+
+/** The whole of extip around the laboratory: bridge and functions as processes, a runtime on each node. */
+export class NodeLab {
+  readonly stack: Stack
+  readonly lan: Lan
+  bridge!: Program
+  readonly hosts: Array<Program> = []
+  /** Node → its runtime, as long as it runs */
+  readonly runtimes = new Map<string, HostProgram>()
+  readonly #options: Required<NodeLabOptions>
+  readonly #nats: string
+  readonly #id = `${process.pid}-${++labs}`
+
+  private constructor(stack: Stack, lan: Lan, nats: string, options: Required<NodeLabOptions>) {
+    this.stack = stack
+    this.lan = lan
+    this.#nats = nats
+    this.#options = options
+  }
+
+  static async open(shared: Shared, options: NodeLabOptions = {}): Promise<NodeLab> {
+    const nodes = options.nodes ?? 3
+    const [stack, lan] = await Promise.all([Stack.open(shared), Lan.open({ nodes })])
+    const nats = await lan.letOut(stack.nats.port)
+    const lab = new NodeLab(stack, lan, nats, {
+      nodes,
+      lifetimeMillis: options.lifetimeMillis ?? 4_000,
+      only: options.only ?? "assign-on-claim",
+      hosts: options.hosts ?? 1
+    })
+    await stack.cluster.applyCrds()
+    await stack.cluster.deleteAll(IpClaim)
+    await lab.startBridge()
+    for (let host = 0; host < lab.#options.hosts; host++) await lab.startHost()
+    for (const node of lan.nodes) lab.startNode(node)
+    await lab.ready()
+    return lab
+  }
+
+  async startBridge(): Promise<void> {
+    this.bridge = await this.stack.program("bridge", ["--lease-seconds", "2"])
+  }
+
+  async startHost(): Promise<Program> {
+    const only = this.#options.only === "" ? [] : ["--only", this.#options.only]
+    const host = await this.stack.program("functions", only)
+    this.hosts.push(host)
+    return host
+  }
+
+  /** Kills the function hosts, and starts as many. */
+  async replaceHosts(signal: NodeJS.Signals): Promise<void> {
+    const before = this.hosts.splice(0)
+    await Promise.all(before.map((host) => host.kill(signal)))
+    for (const _ of before) await this.startHost()
+  }
+
+  startNode(node: string): HostProgram {
+    const runtime = this.lan.spawn(
+      node,
+      process.execPath,
+      [
+        ...smallHeap,
+        main,
+        "node",
+        ...["--nats", `nats://${this.#nats}`, "--name", node, "--slice", this.#sliceOf(node)],
+        ...["--lifetime-millis", String(this.#options.lifetimeMillis)]
+      ],
+      {
+        LOG_LEVEL: "Debug",
+        NODE_COMPILE_CACHE: join(repository, "node_modules/.cache/extip"),
+        KUBECONFIG: "/nowhere"
+      }
+    )
+    this.runtimes.set(node, runtime)
+    return runtime
+  }
+
+  async killNode(node: string, signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    const runtime = this.runtimes.get(node)
+    this.runtimes.delete(node)
+    await runtime?.kill(signal)
+  }
+
+  /** The host is gone: its cables, and everything on it. */
+  async powerCut(node: string): Promise<void> {
+    this.runtimes.delete(node)
+    await this.lan.powerCut(node)
+  }
+
+  /** Its memory file system is empty after that. */
+  async powerOn(node: string): Promise<void> {
+    rmSync(this.#sliceOf(node), { force: true })
+    await this.lan.powerOn(node)
+    this.startNode(node)
+  }
+
+  #sliceOf(node: string): string {
+    return join(tmpdir(), `extip-slice-${this.#id}-${node}.json`)
+  }
+
+  /** Every runtime that runs is known to the functions, and knows what is assigned to it. */
+  async ready(): Promise<void> {
+    await this.bridge.ready()
+    for (const host of this.hosts) await host.ready()
+    await this.natsSees((nodes) => [...this.runtimes.keys()].every((node) => nodes.has(node)))
+    await until("all slices to be whole", async () => {
+      for (const node of this.runtimes.keys())
+        if (!(await this.keys(node)).includes("_complete")) return false
+      return true
+    })
+  }
+
+  /** Waits for the bucket `nodes` to hold just what is asked for. */
+  async natsSees(holds: (nodes: ReadonlySet<string>) => boolean): Promise<void> {
+    const { jsm } = this.stack.client
+    await until("the bucket nodes", async () => {
+      const { state } = await jsm.streams.info("KV_nodes", { subjects_filter: "$KV.nodes.*" })
+      return holds(new Set(Object.keys(state.subjects ?? {}).map((subject) => subject.split(".")[2]!)))
+    })
+  }
+
+  /** The keys of a node's slice. */
+  async keys(node: string): Promise<ReadonlyArray<string>> {
+    const { jsm } = this.stack.client
+    const { state } = await jsm.streams.info("KV_assignments", {
+      subjects_filter: `$KV.assignments.${node}.*`
+    })
+    return Object.keys(state.subjects ?? {}).map((subject) => subject.split(".")[3]!)
+  }
+
+  /** `10.77.1.0`, `10.77.1.1`, … */
+  address(index: number): string {
+    return `10.77.${1 + (index >> 8)}.${index & 255}`
+  }
+
+  addresses(count: number, from = 0): ReadonlyArray<string> {
+    return Array.from({ length: count }, (_, index) => this.address(from + index))
+  }
+
+  /** Claims addresses, as the functions do that give them to Services. */
+  async claim(addresses: ReadonlyArray<string>, spec: object = {}): Promise<void> {
+    await each(addresses, async (address) => {
+      const name = address.replaceAll(".", "-")
+      await this.stack.cluster.create(IpClaim, {
+        metadata: { name },
+        spec: { cidr: `${address}/32`, ...spec }
+      })
+    })
+  }
+
+  async free(addresses: ReadonlyArray<string>): Promise<void> {
+    await each(addresses, async (address) => {
+      const name = address.replaceAll(".", "-")
+      await this.stack.cluster.delete(IpClaim, { namespace: "", name })
+    })
+  }
+
+  /** The node that a claim's status names as the holder. */
+  async nodeOf(address: string): Promise<string | undefined> {
+    const claim = await this.stack.cluster.get(IpClaim, { namespace: "", name: address.replaceAll(".", "-") })
+    return claim?.status?.phase === "Bound" ? claim.status.node : undefined
+  }
+
+  /** Who holds each, by the frames on the wire and by the kernels. */
+  async holders(addresses: ReadonlyArray<string>): Promise<ReadonlyMap<string, ReadonlyArray<string>>> {
+    const now = await holdersNow(this.lan, addresses, "a")
+    return new Map(now.map(({ address, inKernel }) => [address, inKernel]))
+  }
+
+  /** Each has exactly one holder, which is the one that its claim names. */
+  async settled(addresses: ReadonlyArray<string>, options: HolderOptions = {}): Promise<void> {
+    await expectOneHolder(this.lan, addresses, {
+      seconds: 15,
+      named: (address) => this.nodeOf(address),
+      ...options
+    })
+  }
+
+  /** As `settled`, while the API server or NATS is away: by the wire and the kernels alone. */
+  async held(addresses: ReadonlyArray<string>, options: HolderOptions = {}): Promise<void> {
+    await expectOneHolder(this.lan, addresses, { seconds: 15, ...options })
+  }
+
+  /** A node no longer has any of them. */
+  async movedOff(node: string, addresses: ReadonlyArray<string>): Promise<void> {
+    await until(`the addresses to have left ${node}`, async () => {
+      const holders = await this.holders(addresses)
+      return addresses.every((address) => holders.get(address)?.includes(node) === false)
+    })
+  }
+
+  /** Each of them has been seen by its standby: from now on it is taken over when its holder is silent. */
+  async watched(addresses: ReadonlyArray<string>): Promise<void> {
+    const seen = async (address: string) =>
+      (await this.lan.observer.framesOf(address)).length > 0 && (await this.standbyOf(address)) !== undefined
+    await until("every address to have a standby", async () => {
+      for (const address of addresses) if (!(await seen(address))) return false
+      return true
+    })
+  }
+
+  /** The node that stands by for an address. */
+  async standbyOf(address: string): Promise<string | undefined> {
+    const name = address.replaceAll(".", "-")
+    for (const node of this.lan.nodes) {
+      const key = await this.stack.client.jsm.direct.getMessage("KV_assignments", {
+        last_by_subj: `$KV.assignments.${node}.${name}`
+      })
+      if (key !== null && key.data.length > 0 && key.json<{ role: string }>().role === "standby") return node
+    }
+    return undefined
+  }
+
+  /** NATS, the functions and the bridge, in one moment. */
+  async everythingElseDies(): Promise<void> {
+    const dying = [this.bridge, ...this.hosts.splice(0)]
+    await Promise.all([
+      ...dying.map((program) => program.kill("SIGKILL")),
+      Effect.runPromise(this.stack.nats.process.kill("SIGKILL"))
+    ])
+    this.#dead = true
+  }
+  #dead = false
+
+  /** Whatever was broken works again. */
+  async mendAll(): Promise<void> {
+    if (this.#dead) {
+      await Effect.runPromise(this.stack.nats.process.start)
+      await this.startBridge()
+      for (let host = 0; host < this.#options.hosts; host++) await this.startHost()
+      this.#dead = false
+    }
+    for (const node of this.lan.nodes) {
+      if (!this.lan.isOn(node)) await this.powerOn(node)
+      else if (this.runtimes.get(node)?.hasEnded() ?? true) this.startNode(node)
+    }
+    await this.ready()
+  }
+
+  /** Nobody has any of them. */
+  async gone(addresses: ReadonlyArray<string>): Promise<void> {
+    await until("the addresses to be on no link", async () => {
+      await expectNoHolder(this.lan, addresses)
+      return true
+    })
+  }
+
+  /** A report of a node, as of somebody who has its credentials. */
+  async publish(subject: string, body: object): Promise<void> {
+    await this.stack.client.js.publish(subject, JSON.stringify(body), { headers: headers() })
+  }
+
+  /** What the runtimes and the hosts have printed, for a test that failed. */
+  logs(): string {
+    const of = (name: string, log: string) => `--- ${name}\n${log.split("\n").slice(-40).join("\n")}`
+    return [
+      ...this.hosts.map((host, index) => of(`functions ${index}`, host.log())),
+      ...Array.from(this.runtimes, ([node, runtime]) => of(node, runtime.log()))
+    ].join("\n")
+  }
+
+  async close(): Promise<void> {
+    await this.stack.cluster.deleteAll(IpClaim)
+    for (const node of this.lan.nodes) rmSync(this.#sliceOf(node), { force: true })
+    await this.lan.close()
+    await this.stack.close()
+  }
+}

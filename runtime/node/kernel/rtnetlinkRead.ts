@@ -8,13 +8,13 @@ const RTA = { link: 4, multipath: 9 } as const
 const RTN_UNICAST = 1
 const RT_SCOPE_LINK = 253
 
-/** Where the value of an attribute starts; its length stands 4 bytes before. */
-const find = (bytes: Buffer, start: number, end: number, type: number): number | undefined => {
+/** Where the value of an attribute starts, if it is there with that many bytes; its length stands 4 bytes before. */
+const find = (bytes: Buffer, start: number, end: number, type: number, size = 0): number | undefined => {
   for (let at = start; at + 4 <= end; ) {
     const length = bytes.readUInt16LE(at)
     if (length < 4 || at + length > end) return undefined
     // The upper two bits say that it is nested, or in network byte order.
-    if ((bytes.readUInt16LE(at + 2) & 0x3fff) === type) return at + 4
+    if ((bytes.readUInt16LE(at + 2) & 0x3fff) === type) return length >= 4 + size ? at + 4 : undefined
     at += aligned(length)
   }
   return undefined
@@ -72,9 +72,9 @@ export const readAddress = (bytes: Buffer, start: number, end: number): ReadAddr
   // On a point-to-point link `address` is that of the other end.
   const at = find(bytes, attributes, end, IFA.local) ?? find(bytes, attributes, end, IFA.address)
   if (at === undefined || valueEnd(bytes, at) - at !== (family === AF_INET ? 4 : 16)) return undefined
-  const cacheInfo = find(bytes, attributes, end, IFA.cacheInfo)
+  const cacheInfo = find(bytes, attributes, end, IFA.cacheInfo, 16)
   const valid = cacheInfo === undefined ? forever : bytes.readUInt32LE(cacheInfo + 4)
-  const protocol = find(bytes, attributes, end, IFA.protocol)
+  const protocol = find(bytes, attributes, end, IFA.protocol, 1)
   return {
     index: bytes.readUInt32LE(start + 4),
     address: family === AF_INET ? ipv4At(bytes, at) : ipv6At(bytes, at),
@@ -89,7 +89,7 @@ export const readAddress = (bytes: Buffer, start: number, end: number): ReadAddr
 export const readDefaultRoute = (bytes: Buffer, start: number, end: number): ReadonlyArray<number> => {
   if (end < start + 12 || bytes[start + 1] !== 0 || bytes[start + 7] !== RTN_UNICAST) return []
   if (bytes[start + 4] !== RT_TABLE_MAIN) return []
-  const link = find(bytes, start + 12, end, RTA.link)
+  const link = find(bytes, start + 12, end, RTA.link, 4)
   if (link !== undefined) return [bytes.readUInt32LE(link)]
   const multipath = find(bytes, start + 12, end, RTA.multipath)
   const links: Array<number> = []

@@ -190,31 +190,45 @@ withControlPlane("the custom resources", ({ kubeconfig, kubectl }) => {
       ports: [{ protocol: "TCP", port: 80 }]
     }
     await applyClaim("192-168-7-9", { cidr: "192.168.7.9/32", pool: "crds-pool", services: [service] })
-    await patchStatus("ipc/192-168-7-9", { phase: "Bound", node: "crds-node", link: "eth0" })
+    const mac = "02:00:00:00:00:01"
+    const said = (type: string, message: string) => ({
+      conditions: [{ type, status: "True", reason: "Said", message, lastTransitionTime: now }]
+    })
+    await patchStatus("ipc/192-168-7-9", {
+      ...{ phase: "Bound", node: "crds-node", link: "eth0", mac, boundAt: now },
+      ...said("Bound", `on crds-node (eth0, ${mac})`)
+    })
     await run(["apply", "-f", "-"], manifest("IpNode", "crds-node", {}))
-    await patchStatus("ipn/crds-node", { ready: true, addresses: 1, link: "eth0" })
+    await patchStatus("ipn/crds-node", {
+      ...{ ready: true, addresses: 1, link: "eth0", macs: [mac], since: now },
+      ...said("Ready", "extip 0.1.0 runs on it")
+    })
+    /** Times go on while this runs: `-` stands for each. */
     const rows = async (...args: ReadonlyArray<string>) =>
       (await run(["get", ...args]))
         .trim()
         .split("\n")
-        .map((line) =>
-          line
-            .split(/\s{2,}/)
-            .slice(0, -1)
-            .join(" | ")
-        )
+        .map((line) => line.replaceAll(/\s{2,}/g, " | ").replaceAll(/\b\d+[smhdy]\w*\b/g, "-"))
     expect(await rows("ippool", "crds-pool")).toEqual([
-      "NAME | CIDR | USED | AVAILABLE | CAPACITY | VALID",
-      "crds-pool | 192.168.7.0/24 | 1 | 253 | 254 | True"
+      "NAME | CIDR | USED | AVAILABLE | CAPACITY | VALID | AGE",
+      "crds-pool | 192.168.7.0/24 | 1 | 253 | 254 | True | -"
     ])
     expect(await rows("ipc", "--field-selector", "status.node=crds-node,spec.pool=crds-pool")).toEqual([
-      "NAME | ADDRESS | POOL | NAMESPACE | SERVICE | NODE | PHASE",
-      "192-168-7-9 | 192.168.7.9/32 | crds-pool | shop | web | crds-node | Bound"
+      "NAME | ADDRESS | POOL | NAMESPACE | SERVICE | NODE | PHASE | AGE",
+      "192-168-7-9 | 192.168.7.9/32 | crds-pool | shop | web | crds-node | Bound | -"
+    ])
+    expect(await rows("ipc", "--field-selector", "status.node=another-node")).toEqual(["No resources found"])
+    expect(
+      (await rows("ipc", "192-168-7-9", "-o", "wide")).map((row) => row.replace(/^.* \| PHASE/, ""))
+    ).toEqual([
+      " | AGE | LINK | MAC | BOUND | REASON",
+      `192-168-7-9 | 192.168.7.9/32 | crds-pool | shop | web | crds-node | Bound | - | eth0 | ${mac} | - | on crds-node (eth0, ${mac})`
     ])
     expect(await rows("ipn", "crds-node")).toEqual([
-      "NAME | READY | ADDRESSES | LINK",
-      "crds-node | true | 1 | eth0"
+      "NAME | READY | ADDRESSES | LINK | SINCE | AGE",
+      "crds-node | true | 1 | eth0 | - | -"
     ])
+    expect((await rows("ipn", "crds-node", "-o", "wide"))[1]).toContain("extip 0.1.0 runs on it")
     const everything = await run(["get", "extip", "-o", "name"])
     expect(everything).toContain("ipclaimpool.ipcontroller.ext/crds-pool")
     expect(everything).toContain("ipnode.ipcontroller.ext/crds-node")

@@ -7,6 +7,8 @@ interface Column {
   readonly type: "string" | "integer" | "boolean" | "date"
   readonly jsonPath: string
   readonly description: string
+  /** Above 0 it is shown by `kubectl get -o wide` only. */
+  readonly priority?: number
 }
 
 /** What a CRD says of a kind beside its Schema. */
@@ -35,6 +37,9 @@ const column = (name: string, type: Column["type"], jsonPath: string, descriptio
   jsonPath,
   description
 })
+
+/** As `column`, for `-o wide`. */
+const wide = (...shown: Parameters<typeof column>): Column => ({ ...column(...shown), priority: 1 })
 
 export const customResources: ReadonlyArray<CustomResource> = [
   {
@@ -72,7 +77,16 @@ export const customResources: ReadonlyArray<CustomResource> = [
       column("Service", "string", ".spec.services[0].name", "The first Service that holds the address."),
       column("Node", "string", ".status.node", "The node that holds the address."),
       column("Phase", "string", ".status.phase", "Pending, Bound or Conflict."),
-      age
+      age,
+      wide("Link", "string", ".status.link", "The network interface that the address is on."),
+      wide("MAC", "string", ".status.mac", "The hardware address that answers for it."),
+      wide("Bound", "date", ".status.boundAt", "Time since it was bound to its node."),
+      wide(
+        "Reason",
+        "string",
+        '.status.conditions[?(@.type=="Bound")].message',
+        "Where the address is, or why it is on no node."
+      )
     ],
     selectable: [".status.node", ".spec.pool"]
   },
@@ -86,7 +100,16 @@ export const customResources: ReadonlyArray<CustomResource> = [
       column("Ready", "boolean", ".status.ready", "Whether the node can bind addresses."),
       column("Addresses", "integer", ".status.addresses", "External addresses that the node holds."),
       column("Link", "string", ".status.link", "The network interface that carries them."),
-      age
+      column("Since", "date", ".status.since", "Time since it is ready, or is not."),
+      age,
+      wide("Unschedulable", "boolean", ".spec.unschedulable", "Whether it is given no further addresses."),
+      wide("MACs", "string", ".status.macs", "The hardware addresses of its interfaces."),
+      wide(
+        "Reason",
+        "string",
+        '.status.conditions[?(@.type=="Ready")].message',
+        "Which extip runs there, or why none is heard of."
+      )
     ],
     selectable: []
   }

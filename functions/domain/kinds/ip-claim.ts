@@ -64,16 +64,21 @@ const ClaimStatus = Schema.Struct({
   phase: Schema.optionalKey(
     Schema.Literals(["Pending", "Bound", "Conflict"]).annotate({
       description:
-        "Pending: on no node yet. Bound: on a node and announced. Conflict: another machine on the network answers for the address."
+        "Pending: on no node. Bound: on a node and announced. Conflict: another machine on the network answers for the address."
     })
   ),
-  node: Schema.optionalKey(text("The node that holds the address.", nameText)),
+  node: Schema.optionalKey(
+    text("The node that holds the address. While that is lost and no other has it: the last one.", nameText)
+  ),
   link: Schema.optionalKey(text("The network interface that the address is on.", linkText)),
   mac: Schema.optionalKey(
     text("The hardware address that the address was announced with.", { maxLength: 17 })
   ),
   boundAt: Schema.optionalKey(
-    text("When the address was bound to this node.", { format: "date-time", maxLength: 64 })
+    text("When the address was bound to the node that has it, or had it last.", {
+      format: "date-time",
+      maxLength: 64
+    })
   ),
   retryAt: Schema.optionalKey(
     text("When the address is tried again after a conflict.", { format: "date-time", maxLength: 64 })

@@ -110,6 +110,12 @@ const millis = (flag: string, env: string, description: string, fallback: number
     Flag.withDescription(`${description} [env: ${env}]`)
   )
 
+export const conflictRetryMillis = millis(
+  "conflict-retry-millis",
+  "EXTIP_CONFLICT_RETRY_MILLIS",
+  "an address for which a foreign machine has answered is left alone for so long; an administrator needs about that to find it",
+  60_000
+)
 export const lifetimeMillis = millis(
   "lifetime-millis",
   "EXTIP_LIFETIME_MILLIS",

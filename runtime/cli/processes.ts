@@ -20,6 +20,7 @@ const selected = (flags: {
   readonly externalCidrs: string
   readonly forbiddenCidrs: string
   readonly assignPolicy: "fair" | "first-alive"
+  readonly conflictRetryMillis: number
   readonly from: Option.Option<string>
   readonly only: Option.Option<string>
 }) =>
@@ -41,7 +42,8 @@ const shared = {
   loadBalancers: options.loadBalancers,
   externalCidrs: options.externalCidrs,
   forbiddenCidrs: options.forbiddenCidrs,
-  assignPolicy: options.assignPolicy
+  assignPolicy: options.assignPolicy,
+  conflictRetryMillis: options.conflictRetryMillis
 }
 
 export const bridge = Command.make(

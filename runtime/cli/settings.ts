@@ -20,12 +20,14 @@ export const settingsOf = (flags: {
   readonly externalCidrs: string
   readonly forbiddenCidrs: string
   readonly assignPolicy: AssignPolicy
+  readonly conflictRetryMillis: number
 }): Effect.Effect<Settings, Misdeclared> =>
   Effect.gen(function* () {
     return {
       loadBalancers: flags.loadBalancers,
       externalCidrs: yield* cidrsOf("--external-cidrs", flags.externalCidrs),
       forbiddenCidrs: yield* cidrsOf("--forbidden-cidrs", flags.forbiddenCidrs),
-      assignPolicy: flags.assignPolicy
+      assignPolicy: flags.assignPolicy,
+      conflictRetryMillis: flags.conflictRetryMillis
     }
   })

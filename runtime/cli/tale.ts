@@ -2,7 +2,7 @@ import { join } from "node:path"
 import * as Console from "effect/Console"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { IpClaimPool, Service } from "../../functions/domain/kinds.ts"
+import { IpClaim, IpClaimPool, IpNode, Service } from "../../functions/domain/kinds.ts"
 import { defaultSettings } from "../../functions/domain/settings.ts"
 import { functions } from "../../functions/index.ts"
 import { kindsOf } from "../host/kinds.ts"
@@ -13,6 +13,7 @@ import { collect } from "../trace/collect.ts"
 import type { SpanRecord } from "../trace/span.ts"
 import { draw, tell } from "../trace/story.ts"
 import type { Kubectl } from "./kubectl.ts"
+import type { Answering, Machines } from "./machines.ts"
 
 /** A step of the story was not seen in time. */
 export class NotObserved extends Data.TaggedError("NotObserved")<{
@@ -71,10 +72,59 @@ export interface TaleOptions {
   readonly kubectl: Kubectl
   readonly natsUrl: string
   readonly examples: string
+  /** The nodes of this machine; `undefined`: the story ends before the wire. */
+  readonly lan: Machines | undefined
 }
 
+/** The part of the story that happens on the network: bound, answered for, and answered for by another node. */
+const onTheWire = (api: KubeApi, lan: Machines, address: string) =>
+  Effect.gen(function* () {
+    const step = (line: string) => Console.log(`  ✓ ${line}`)
+    const claim = { namespace: "", name: address.replaceAll(".", "-") }
+    const answers: Array<Answering> = []
+    yield* lan.ask(address, (now) => answers.push(now))
+    const isBoundTo = (holds: (node: string) => boolean) =>
+      observe(
+        api,
+        IpClaim,
+        claim,
+        `${address} to be bound to a node`,
+        ({ status }) => status?.phase === "Bound" && holds(status.node)
+      )
+    const bound = yield* isBoundTo(() => true)
+    const { node, link, mac } = bound.object["status"] as { node: string; link: string; mac: string }
+    yield* step(`${address} is on ${link} of ${node} (seen after ${bound.millis} ms)`)
+    const first = yield* answered(answers, (now) => now.who === node)
+    yield* step(
+      `who has ${address}? An ARP request on the LAN is answered: ${first.mac}, that is ${first.who}`
+    )
+    if (first.mac !== mac) {
+      return yield* new NotObserved({ what: `the answer of ${mac}`, last: first.mac })
+    }
+    yield* lan.powerCut(node)
+    const second = yield* answered(answers, (now) => now.who !== node)
+    yield* step(
+      `${node} is off, its power cut → ${second.who} answers (${second.mac}) after ${second.silentMillis} ms`
+    )
+    const recorded = yield* isBoundTo((name) => name === second.who)
+    yield* step(`kubectl get ipclaim ${claim.name} says so as well (seen after ${recorded.millis} ms)`)
+  })
+
+const answered = (answers: ReadonlyArray<Answering>, holds: (now: Answering) => boolean) =>
+  Effect.gen(function* () {
+    const start = performance.now()
+    for (;;) {
+      const found = answers.find(holds)
+      if (found !== undefined) return found
+      if (performance.now() - start > deadlineMillis) {
+        return yield* new NotObserved({ what: "an answer on the LAN", last: JSON.stringify(answers) })
+      }
+      yield* Effect.sleep("10 millis")
+    }
+  })
+
 /** Tells the story of one Service, each step as it was observed on the API server. */
-export const tellStory = ({ api, kubectl, natsUrl, examples }: TaleOptions) =>
+export const tellStory = ({ api, kubectl, natsUrl, examples, lan }: TaleOptions) =>
   Effect.gen(function* () {
     const step = (line: string) => Console.log(`  ✓ ${line}`)
     const pool = { namespace: "", name: "test-pool" }
@@ -92,6 +142,23 @@ export const tellStory = ({ api, kubectl, natsUrl, examples }: TaleOptions) =>
         status.capacity === 4
     )
     yield* step(`pool test-pool is valid and has 4 addresses (seen after ${valid.millis} ms)`)
+
+    if (lan !== undefined) {
+      const ready = yield* Effect.forEach(
+        lan.nodes,
+        ({ name }) =>
+          observe(
+            api,
+            IpNode,
+            { namespace: "", name },
+            `${name} to be ready`,
+            ({ status }) => status?.ready === true
+          ),
+        { concurrency: "unbounded" }
+      )
+      const millis = Math.max(...ready.map((one) => one.millis))
+      yield* step(`${lan.nodes.map(({ name }) => name).join(", ")} are ready (seen after ${millis} ms)`)
+    }
 
     yield* kubectl("create", "service", "clusterip", "web", "--tcp=80:8080")
     yield* kubectl("annotate", "service", "web", "external-ip=auto")
@@ -116,9 +183,12 @@ export const tellStory = ({ api, kubectl, natsUrl, examples }: TaleOptions) =>
     )
     yield* step(`test-pool says allocated: ${JSON.stringify((allocated.object["status"] as any).allocated)}`)
 
+    if (lan !== undefined) yield* onTheWire(api, lan, address)
+
     yield* Console.log("\n  who did what, when:  extip trace service/default/web\n")
+    const last = lan === undefined ? "summarize-pool" : "bind-on-node"
     const trace = yield* traceOf(web, (spans) =>
-      spans.some((span) => span.function === "summarize-pool")
+      [last, "summarize-pool"].every((name) => spans.some((span) => span.function === name))
     ).pipe(Effect.provide(Nats.layer({ url: natsUrl, name: "extip-up" })))
     for (const line of trace) yield* Console.log(`  ${line}`)
 

@@ -7,10 +7,12 @@ import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import { freePorts } from "../../infra/local/files.ts"
 import { controlPlane, localProgram, natsServer } from "../../infra/local/index.ts"
+import { namespaceSupport } from "../../infra/local/namespaces.ts"
 import { openCluster } from "../kube/access.ts"
 import { httpApi } from "../kube/http.ts"
 import { smallHeap } from "./heap.ts"
 import { applyFile, kubectlIn } from "./kubectl.ts"
+import { machines } from "./machines.ts"
 import { tellStory } from "./tale.ts"
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..")
@@ -41,12 +43,18 @@ const startOurs = (name: "bridge" | "functions", args: ReadonlyArray<string>, di
 export const up = Command.make(
   "up",
   {
+    nodes: Flag.Int("nodes").pipe(
+      Flag.withDefault(3),
+      Flag.withDescription(
+        "so many nodes, each in a network namespace of this machine; 2 to 80, or 0 for none"
+      )
+    ),
     exit: Flag.Boolean("exit").pipe(
       Flag.withDefault(false),
       Flag.withDescription("end after the story, with 0 only if every step held")
     )
   },
-  Effect.fnUntraced(function* ({ exit }) {
+  Effect.fnUntraced(function* ({ nodes: count, exit }) {
     yield* Effect.gen(function* () {
       const say = (line: string) => console.log(line)
       const [cluster, nats] = yield* Effect.all([controlPlane({ say }), natsServer({ say })], {
@@ -65,8 +73,17 @@ export const up = Command.make(
       })
       for (const { name, health, log } of ours)
         yield* Console.log(`extip ${name}: http://${health}/metrics, log ${log}`)
+      const support = count === 0 ? undefined : namespaceSupport()
+      if (support?.how === "unavailable") {
+        yield* Console.log(`no nodes: this machine lets us have no network namespaces, ${support.reason}`)
+      }
+      const lan =
+        support === undefined || support.how === "unavailable"
+          ? undefined
+          : yield* machines({ count, natsUrl: nats.url, directory: logs })
+      for (const { name, log } of lan?.nodes ?? []) yield* Console.log(`extip node ${name}: log ${log}`)
       const api = httpApi(yield* openCluster(cluster.kubeconfig))
-      yield* tellStory({ api, kubectl, natsUrl: nats.url, examples: join(root, "infra/examples") })
+      yield* tellStory({ api, kubectl, natsUrl: nats.url, examples: join(root, "infra/examples"), lan })
       if (exit) return
       yield* Console.log(`
 It stays up until Ctrl-C. To play with it, in another shell:

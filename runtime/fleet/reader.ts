@@ -59,6 +59,7 @@ export class FleetReader {
   readonly #known = new Map<FleetStream, Known>()
   #life: FleetLife | undefined
   #waiting: Array<(life: FleetLife) => void> = []
+  readonly #users = new Set<Promise<void>>()
   #reaching: Array<{ readonly sequence: number; readonly resolve: () => void }> = []
 
   constructor(options: FleetReaderOptions) {
@@ -79,17 +80,16 @@ export class FleetReader {
     return this.#life?.lost.aborted === false ? this.#life : undefined
   }
 
-  /** The present life; waits for one. `undefined` when the signal is aborted before that. */
-  async whole(signal: AbortSignal): Promise<FleetLife | undefined> {
-    if (this.life !== undefined || signal.aborted) return this.life
-    return await new Promise((resolve) => {
-      const ended = () => resolve(undefined)
-      signal.addEventListener("abort", ended, { once: true })
-      this.#waiting.push((life) => {
-        signal.removeEventListener("abort", ended)
-        resolve(life)
-      })
-    })
+  /**
+   * Waits until the fleet has been read, and lets `run` use it; that is to end when the life does. What it sees does
+   * not change under it after that: the next life waits for its end. Returns at once when the signal is aborted.
+   */
+  async use(signal: AbortSignal, run: (life: FleetLife) => Promise<void>): Promise<void> {
+    const life = await this.#whole(signal)
+    if (life === undefined) return
+    const using = run(life)
+    this.#users.add(using)
+    await using.finally(() => this.#users.delete(using))
   }
 
   /** Says what has become of the streams since they were read; `undefined` when they are what they were. */
@@ -104,6 +104,18 @@ export class FleetReader {
       if (now.lastSequence < stored) return `the stream ${stream} went back in time`
     }
     return undefined
+  }
+
+  async #whole(signal: AbortSignal): Promise<FleetLife | undefined> {
+    if (this.life !== undefined || signal.aborted) return this.life
+    return await new Promise((resolve) => {
+      const ended = () => resolve(undefined)
+      signal.addEventListener("abort", ended, { once: true })
+      this.#waiting.push((life) => {
+        signal.removeEventListener("abort", ended)
+        resolve(life)
+      })
+    })
   }
 
   /** We have written this ourselves. */
@@ -142,6 +154,7 @@ export class FleetReader {
       lost.abort()
       this.#life = undefined
       for (const stop of stops) stop()
+      await Promise.allSettled(this.#users)
       await delay(100, undefined, { signal }).catch(() => undefined)
     }
   }

@@ -165,8 +165,8 @@ const untilConnected = async (run: () => Promise<void>, signal: AbortSignal): Pr
 /** A function that uses the fleet runs while both are known: the objects and the nodes. */
 const liveWithFleet = async (worker: Worker, fleet: FleetReader, hydrated: Hydrated): Promise<void> => {
   while (!hydrated.lost.aborted) {
-    const life = await fleet.whole(hydrated.lost)
-    if (life === undefined) return
-    await worker.live({ ...hydrated, lost: AbortSignal.any([hydrated.lost, life.lost]) })
+    await fleet.use(hydrated.lost, (life) =>
+      worker.live({ ...hydrated, lost: AbortSignal.any([hydrated.lost, life.lost]) })
+    )
   }
 }

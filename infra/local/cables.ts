@@ -112,16 +112,18 @@ export class Cables {
     return host
   }
 
-  /** As when its power is cut: off the networks at once, then all that runs on it is gone. */
-  async lose(name: string): Promise<void> {
-    const { number, networks, namespace } = this.host(name)
-    this.#hosts.delete(name)
-    const ports = networks.map((network) => portOf(number, network))
+  /** As when their power is cut: off the networks at once, then all that runs on them is gone. */
+  async lose(names: ReadonlyArray<string>): Promise<void> {
+    const lost = names.map((name) => this.host(name))
+    const ports = lost.flatMap(({ number, networks }) => networks.map((network) => portOf(number, network)))
     // Down at once; to delete them takes the kernel ten times as long.
     await this.switch.ip(ports.map((port) => `link set ${port} down`))
-    namespace.killAll()
+    for (const { namespace } of lost) namespace.killAll()
     await this.switch.ip(ports.map((port) => `link del ${port}`))
-    namespace.end()
+    for (const { name, namespace } of lost) {
+      this.#hosts.delete(name)
+      namespace.end()
+    }
   }
 
   close(): void {

@@ -134,7 +134,8 @@ const untilUp = async (name: string, child: ChildProcess): Promise<void> => {
 
 /** Network namespaces that end with us, however we end; without root they share one user namespace. */
 export class Namespaces {
-  readonly #ledger: Ledger = makeLedger(ledgerFolder())
+  /** Everything that must not be left behind stands in it. */
+  readonly ledger: Ledger = makeLedger(ledgerFolder())
   readonly #open = new Map<string, Namespace>()
   /** Where every other one is entered from: it holds the user namespace as well. */
   #first: Promise<Namespace> | undefined
@@ -151,11 +152,6 @@ export class Namespaces {
     for (const one of [...this.#open.values()].reverse()) one.end()
   }
 
-  /** The ledger in which everything stands that must not be left behind. */
-  get ledger(): Ledger {
-    return this.#ledger
-  }
-
   async #make(name: string, first: Namespace | undefined): Promise<Namespace> {
     const how = namespaceSupport()
     if (how.how === "unavailable") throw new LocalFailure({ what: "network namespaces", detail: how.reason })
@@ -165,7 +161,7 @@ export class Namespaces {
     const makeUser = asUser && first === undefined ? ownUser : []
     const line = [...enterUser, "unshare", ...makeUser, "--net", "--", ...tied, "sh", "-c", holder]
     const child = spawnTied(
-      { name: `namespace ${name}`, path: line[0]!, args: line.slice(1), ledger: this.#ledger },
+      { name: `namespace ${name}`, path: line[0]!, args: line.slice(1), ledger: this.ledger },
       "pipe"
     )
     await untilUp(name, child)

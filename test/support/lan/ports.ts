@@ -69,9 +69,14 @@ export class Ports {
     await this.apply()
   }
 
-  /** Sets what is not yet as it is to be, one change at a time; a host that is off has no ports. */
+  /** Sets what is not yet as it is to be; a host that is off has no ports. */
   async apply(): Promise<void> {
-    const next = this.#turn.then(() => this.#apply())
+    await this.inTurn(() => this.#apply())
+  }
+
+  /** One change at a time. */
+  async inTurn(change: () => Promise<void>): Promise<void> {
+    const next = this.#turn.then(change)
     this.#turn = next.catch(() => undefined)
     await next
   }

@@ -1,5 +1,6 @@
-import type { FunctionDefinition } from "#runtime"
+import type { Fleet, FunctionDefinition, Kube } from "#runtime"
 import { allocateOnAnnotate } from "./allocate-on-annotate/function.ts"
+import { assignOnClaim } from "./assign-on-claim/function.ts"
 import { claimOnExternalIp } from "./claim-on-external-ip/function.ts"
 import type { Settings } from "./domain/settings.ts"
 import { freeOnDelete } from "./free-on-delete/function.ts"
@@ -8,11 +9,12 @@ import { sweep } from "./sweep/function.ts"
 import { validatePool } from "./validate-pool/function.ts"
 
 /** Everything that the controller does. Each can be left out, or hosted elsewhere. */
-export const functions = (settings: Settings): ReadonlyArray<FunctionDefinition> => [
+export const functions = (settings: Settings): ReadonlyArray<FunctionDefinition<Kube | Fleet>> => [
   validatePool(settings),
   allocateOnAnnotate(settings),
   claimOnExternalIp(settings),
   freeOnDelete(settings),
+  assignOnClaim(settings),
   summarizePool(settings),
   sweep(settings)
 ]

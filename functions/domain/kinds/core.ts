@@ -72,11 +72,16 @@ export const Namespace = defineKind<Namespace>({
 
 const node = Schema.Struct({
   metadata: Metadata,
-  spec: Schema.optionalKey(Schema.Struct({ podCIDR: string, podCIDRs: strings })),
+  spec: Schema.optionalKey(
+    Schema.Struct({ podCIDR: string, podCIDRs: strings, unschedulable: Schema.optionalKey(Schema.Boolean) })
+  ),
   status: Schema.optionalKey(
     Schema.Struct({
       addresses: Schema.optionalKey(
         Schema.Array(Schema.Struct({ type: Schema.String, address: Schema.String }))
+      ),
+      conditions: Schema.optionalKey(
+        Schema.Array(Schema.Struct({ type: Schema.String, status: Schema.String }))
       )
     })
   )

@@ -1,0 +1,82 @@
+import type { FleetWakes, Index, Kind, Ref, View, Wakes } from "#runtime"
+import {
+  type EndpointSlice,
+  IpClaim,
+  type IpClaimPool,
+  type IpNode,
+  type Node,
+  Service
+} from "../domain/kinds.ts"
+import type { Ledger } from "../domain/ledger.ts"
+import { serviceKeyOfSlice } from "../domain/local-endpoints.ts"
+import { nodeFactsIndex } from "../domain/node-facts-index.ts"
+
+const refTo = (name: string): Ref => ({ namespace: "", name })
+const refsTo = (claims: Iterable<IpClaim>): ReadonlyArray<Ref> =>
+  Array.from(claims, ({ metadata }) => refTo(metadata.name))
+
+/** Names no claim: wakes the function for a node that has nothing, and is to hear that this is right. */
+const nobody = refTo("_")
+
+/** A node may or may not have addresses from now on: any claim may be concerned. */
+export const claimsOnNodes = <A extends Node | IpNode>(kind: Kind<A>): Wakes<A, IpClaim> => ({
+  kind: IpClaim,
+  keys: ({ ref }, view) =>
+    view.index(nodeFactsIndex).isNews(kind, ref.name) ? refsTo(view.list(IpClaim)) : []
+})
+
+export const claimsOfPool: Wakes<IpClaimPool, IpClaim> = {
+  kind: IpClaim,
+  keys: ({ ref }, view) =>
+    refsTo(view.list(IpClaim)).filter((claim) => view.find(IpClaim, claim)?.spec.pool === ref.name)
+}
+
+export const claimsOfService = (ledgerOf: Index<Ledger>): Wakes<Service, IpClaim> => ({
+  kind: IpClaim,
+  keys: ({ ref }, view) => refsTo(view.index(ledgerOf).claimsOf(`${ref.namespace}/${ref.name}`))
+})
+
+/** A slice that is gone no longer says whose it was; its name begins with the Service's. */
+const servicesOfSlice = (ref: Ref, slice: EndpointSlice | undefined): ReadonlyArray<string> => {
+  const named = slice === undefined ? undefined : serviceKeyOfSlice(slice)
+  if (named !== undefined) return [named]
+  const words = ref.name.split("-")
+  return words.slice(1).map((_, index) => `${ref.namespace}/${words.slice(0, index + 1).join("-")}`)
+}
+
+/** The claims whose address must be where the endpoints are. */
+export const claimsOfEndpoints = (ledgerOf: Index<Ledger>): Wakes<EndpointSlice, IpClaim> => ({
+  kind: IpClaim,
+  keys: ({ ref, now }, view) =>
+    servicesOfSlice(ref, now).flatMap((key) => {
+      const [namespace = "", name = ""] = key.split("/")
+      const isLocal = view.find(Service, { namespace, name })?.spec?.externalTrafficPolicy === "Local"
+      return isLocal ? refsTo(view.index(ledgerOf).claimsOf(key)) : []
+    })
+})
+
+/**
+ * What happened to a node concerns what it has, what it stands by for, and what lacks a node or a standby. Only claims
+ * that are there: one that is not would be taken off the nodes, and this is no word of its deletion.
+ */
+export const claimsOfFleet: FleetWakes<IpClaim> = {
+  kind: IpClaim,
+  keys: ({ what, node, claim, report }, view, fleet) => {
+    if (report !== undefined && claim !== undefined) {
+      const placement = fleet.placements.get(claim)
+      const asPlaced = report.what === "bound" && placement?.holder === node && placement.term <= report.term
+      return asPlaced ? [] : present([claim], view)
+    }
+    const names = new Set([...fleet.heldBy(node), ...fleet.standingBy(node)])
+    for (const name of fleet.inventories.get(node)?.held.keys() ?? []) names.add(name)
+    for (const { metadata } of view.list(IpClaim)) {
+      const placement = fleet.placements.get(metadata.name)
+      if (placement?.holder === undefined || placement.standby === undefined) names.add(metadata.name)
+    }
+    const refs = present(names, view)
+    return refs.length === 0 && what === "inventory" ? [nobody] : refs
+  }
+}
+
+const present = (names: Iterable<string>, view: View): ReadonlyArray<Ref> =>
+  Array.from(names, refTo).filter((ref) => view.find(IpClaim, ref) !== undefined)

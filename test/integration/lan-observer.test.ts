@@ -96,8 +96,11 @@ withLan("the laboratory's observer", () => {
       await own.own("n1", one)
       const many = Array.from({ length: 1_000 }, (_, index) => `10.77.${16 + (index >> 8)}.${index & 255}`)
       await own.announceByStranger(one)
-      const asleep = own.observer.sleep(500, 2_000)
-      await own.announceByStranger(...many)
+      const asleep = own.observer.sleep(1_500, 2_000)
+      for (let times = 0; times < 5; times++) {
+        await own.announceByStranger(...many)
+        await sleep(200)
+      }
       await asleep
       await expect(expectOneHolder(own, [one])).rejects.toThrow(/^the observer has lost \d+ of \d+ frames$/)
     } finally {

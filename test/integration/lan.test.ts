@@ -141,13 +141,13 @@ withLan("the laboratory's LAN", () => {
   })
 
   it("pauses a host: it neither answers nor runs nor ages, and goes on where it was", async () => {
-    await lan.run("n1", process.execPath, marked, "2", ...both)
+    await lan.run("n1", process.execPath, marked, "4", ...both)
     const program = lan.spawn("n1", "sh", ["-c", "while :; do sleep 0.01; echo; done"])
     await until("it to run", () => program.log() !== "")
     await lan.pause("n1")
     const said = program.log().length
     expect(await answers()).toEqual([])
-    await stays("the host is paused", () => program.log().length === said && isStopped(program.pid), 2_500)
+    await stays("the host is paused", () => program.log().length === said && isStopped(program.pid), 4_200)
     await lan.resume("n1")
     expect((await addressesOn(lan, "n1")).intersection(new Set(both)).size).toBe(2)
     expect(await answers()).toEqual(["n1"])

@@ -75,8 +75,7 @@ answering<ObserverQuestions>({
   },
   sleep: ({ millis, roomBytes }) => {
     wire.makeRoom(roomBytes)
-    const end = nowMillis() + millis
-    while (nowMillis() < end);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
     return null
   }
 })

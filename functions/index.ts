@@ -4,6 +4,9 @@ import { assignOnClaim } from "./assign-on-claim/function.ts"
 import { claimOnExternalIp } from "./claim-on-external-ip/function.ts"
 import type { Settings } from "./domain/settings.ts"
 import { freeOnDelete } from "./free-on-delete/function.ts"
+import { moveOnConflict } from "./move-on-conflict/function.ts"
+import { recordOnBind } from "./record-on-bind/function.ts"
+import { recordOnJoin } from "./record-on-join/function.ts"
 import { summarizePool } from "./summarize-pool/function.ts"
 import { sweep } from "./sweep/function.ts"
 import { validatePool } from "./validate-pool/function.ts"
@@ -15,6 +18,9 @@ export const functions = (settings: Settings): ReadonlyArray<FunctionDefinition<
   claimOnExternalIp(settings),
   freeOnDelete(settings),
   assignOnClaim(settings),
+  recordOnBind(settings),
+  recordOnJoin(settings),
+  moveOnConflict(settings),
   summarizePool(settings),
   sweep(settings)
 ]

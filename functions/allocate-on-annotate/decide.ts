@@ -3,6 +3,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type Disposition, Reject, Retry, refKey, refOf } from "#runtime"
 import { type Family, familyOf } from "../domain/addresses.ts"
+import { isDisputed } from "../domain/disputes.ts"
 import { addressOfClaim, isEntryOf } from "../domain/holding.ts"
 import type { ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger, PoolEntry } from "../domain/ledger.ts"
@@ -161,7 +162,7 @@ const any = (
     const mine = (claim.spec.services ?? []).some((entry) => isEntryOf(entry, service))
     const rightPool =
       request.pool === undefined || claim.spec.pool === undefined || claim.spec.pool === request.pool
-    if (mine && rightPool && familyOf(address) === family) {
+    if (mine && rightPool && familyOf(address) === family && !isDisputed(claim)) {
       return Option.some({ address, pool: claim.spec.pool, claim })
     }
   }
@@ -172,7 +173,8 @@ const any = (
     for (const pool of pools) {
       for (const address of pool.claimed.keys()) {
         const claim = ledger.claim(address)
-        if (claim !== undefined && whyNotShared(claim, service, request.share, find) === undefined) {
+        if (claim === undefined || isDisputed(claim)) continue
+        if (whyNotShared(claim, service, request.share, find) === undefined) {
           return Option.some({ address, pool: pool.name, claim })
         }
       }

@@ -39,7 +39,7 @@ export class World {
     others: ReadonlyArray<FunctionDefinition<any>> = all,
     options: Omit<TestClusterOptions, "api"> = {}
   ): World {
-    return new World(others, { ...options, api: this.cluster.api })
+    return new World(others, { fleet: this.cluster.fleet, ...options, api: this.cluster.api })
   }
 
   pool(name: string, spec: IpClaimPool["spec"]): Promise<IpClaimPool> {

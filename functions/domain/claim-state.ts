@@ -1,0 +1,160 @@
+import type { FleetView, Report } from "#runtime"
+import { addressOfClaim } from "./holding.ts"
+import type { IpClaim } from "./kinds.ts"
+import { isGone, linkOf } from "./node-state.ts"
+import type { Settings } from "./settings.ts"
+
+/** What a claim's status is to say. */
+export interface ClaimState {
+  readonly phase: "Pending" | "Bound" | "Conflict"
+  readonly node?: string
+  readonly link?: string
+  readonly mac?: string
+  /** Once it is there it stays: an address that was never bound has none. */
+  readonly boundAt?: string
+  readonly retryAt?: string
+  /** Of the condition `Bound`. */
+  readonly reason: "OnNode" | "NotPlaced" | "WaitingForNode" | "NodeLost" | "HeldByForeign"
+  readonly message: string
+}
+
+/** A node that has the address on a link. */
+interface Holding {
+  readonly node: string
+  readonly link: string
+  readonly mac: string
+  readonly term: number
+  readonly isTaken: boolean
+  /** Milliseconds since the epoch; `undefined` when only its inventory says so. */
+  readonly at: number | undefined
+}
+
+/** RFC 3339 with seconds, as the API server writes times. */
+export const timeOf = (millis: number): string => new Date(millis).toISOString().replace(/\.\d+Z$/, "Z")
+
+/**
+ * What the status of a claim is to say, by what the nodes have said. `undefined`: whoever had the address has not been
+ * heard of in this life of JetStream, so the status stays as it is.
+ */
+export const claimStateOf = (
+  claim: IpClaim,
+  fleet: FleetView,
+  { conflictRetryMillis }: Pick<Settings, "conflictRetryMillis">,
+  now: number
+): ClaimState | undefined => {
+  const { name } = claim.metadata
+  const { status = {} } = claim
+  const placed = fleet.placements.get(name)?.holder
+  const holder = holderOf(claim, fleet)
+  if (holder !== undefined) return boundTo(holder, status, now)
+  const newest = newestReport(name, fleet)
+  const { boundAt, node, link, mac } = status
+  const ever = boundAt === undefined ? {} : { boundAt }
+  if (newest?.what === "conflict") {
+    return {
+      phase: "Conflict",
+      ...ever,
+      retryAt: timeOf(newest.at + conflictRetryMillis),
+      reason: "HeldByForeign",
+      message: `another machine (${newest.foreign ?? "of unknown MAC"}) answers for ${addressOfClaim(claim)}`
+    }
+  }
+  if (newest === undefined && status.phase === "Conflict") return undefined
+  const had = node === undefined ? "hasNot" : holdingOf(name, node, fleet)
+  if (node !== undefined && had !== "hasNot") {
+    if (!isGone(node, fleet)) return undefined
+    // Nobody has taken it over. When the whole cluster comes back with nothing in JetStream, it is theirs again.
+    if (placed === undefined || placed === node) {
+      const last = { node, ...(link === undefined ? {} : { link }), ...(mac === undefined ? {} : { mac }) }
+      return {
+        phase: "Pending",
+        ...last,
+        ...ever,
+        reason: "NodeLost",
+        message: `${node}, which had it, is lost`
+      }
+    }
+  }
+  if (placed !== undefined) {
+    return {
+      phase: "Pending",
+      ...ever,
+      reason: "WaitingForNode",
+      message: `${placed} is to put it on a link`
+    }
+  }
+  const message = `no node has been chosen; extip why assign-on-claim ipclaim/${name} says why`
+  return { phase: "Pending", ...ever, reason: "NotPlaced", message }
+}
+
+const boundTo = (
+  { node, link, mac, at }: Holding,
+  status: NonNullable<IpClaim["status"]>,
+  now: number
+): ClaimState => {
+  // A newer placement on the same node is told as well: it has been there since before.
+  const isSame = status.node === node && (status.phase === "Bound" || at === undefined)
+  const boundAt = (isSame ? status.boundAt : undefined) ?? timeOf(at ?? now)
+  return {
+    phase: "Bound",
+    node,
+    link,
+    mac,
+    boundAt,
+    reason: "OnNode",
+    message: `on ${node} (${link}, ${mac})`
+  }
+}
+
+/** Whether the node has the address, by its kernel if that is known, else by what it said last. */
+const holdingOf = (claim: string, node: string, fleet: FleetView): Holding | "hasNot" | "unknown" => {
+  const said = fleet.reports(claim).get(node)
+  const isBound = said?.what === "bound" || said?.what === "taken"
+  const inventory = fleet.inventories.get(node)
+  if (inventory === undefined) {
+    if (said === undefined) return "unknown"
+    return isBound ? { ...said, isTaken: said.what === "taken" } : "hasNot"
+  }
+  const held = inventory.held.get(claim)
+  if (held === undefined) return "hasNot"
+  const { link, term } = held
+  const isAsSaid = isBound && said.link === link
+  const mac = isAsSaid ? said.mac : (linkOf(fleet.nodes.get(node), link)?.mac ?? "")
+  const isTaken = isAsSaid && said.what === "taken" && said.term === term
+  return { node, link, mac, term, isTaken, at: isAsSaid ? said.at : undefined }
+}
+
+/** Of the nodes that have it, the one with the newest placement; of equals who took it from one that was silent. */
+const holderOf = (claim: IpClaim, fleet: FleetView): Holding | undefined => {
+  const { name } = claim.metadata
+  const nodes = new Set(fleet.reports(name).keys())
+  for (const [node, { held }] of fleet.inventories) if (held.has(name)) nodes.add(node)
+  const placed = fleet.placements.get(name)?.holder
+  const rank = ({ term, isTaken, node }: Holding): ReadonlyArray<number> => [
+    term,
+    Number(isTaken),
+    Number(node === placed),
+    Number(node === claim.status?.node)
+  ]
+  let best: Holding | undefined
+  for (const node of [...nodes].sort()) {
+    const holding = holdingOf(name, node, fleet)
+    if (typeof holding === "string" || isGone(node, fleet)) continue
+    if (best === undefined || isAbove(rank(holding), rank(best))) best = holding
+  }
+  return best
+}
+
+const isAbove = (one: ReadonlyArray<number>, other: ReadonlyArray<number>): boolean => {
+  const first = one.findIndex((value, index) => value !== other[index])
+  return first >= 0 && one[first]! > other[first]!
+}
+
+/** The newest thing that a node said of the claim. */
+export const newestReport = (claim: string, fleet: FleetView): Report | undefined => {
+  let newest: Report | undefined
+  for (const report of fleet.reports(claim).values()) {
+    if (newest === undefined || isAbove([report.term, report.at], [newest.term, newest.at])) newest = report
+  }
+  return newest
+}

@@ -1,7 +1,7 @@
-import { refKey, refOf } from "#runtime"
+import { type Kind, type Ref, refKey, refOf } from "#runtime"
 import { cidrContains } from "../domain/addresses.ts"
 import { addressOfClaim, isEntryOf, serviceKeyOf, whyReleased } from "../domain/holding.ts"
-import type { IpClaim, Service } from "../domain/kinds.ts"
+import { type IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
 import { allocatedOf, handWrittenOf, publishedOf } from "../domain/publishing.ts"
 import { requestOf, wantsAddress } from "../domain/requests.ts"
@@ -17,8 +17,21 @@ export interface Drift {
     | "SurplusOrOrphan"
     | "WaitingWhileSomethingFits"
     | "StillShown"
-  readonly mendedBy: "allocate-on-annotate" | "claim-on-external-ip" | "free-on-delete"
-  readonly service: { readonly namespace: string; readonly name: string }
+    | "AssignmentWithoutClaim"
+    | "ClaimWithoutAssignment"
+    | "StatusDisagrees"
+    | "NodeNotRecorded"
+    | "NodeStatusDisagrees"
+  readonly mendedBy:
+    | "allocate-on-annotate"
+    | "claim-on-external-ip"
+    | "free-on-delete"
+    | "assign-on-claim"
+    | "record-on-bind"
+    | "record-on-join"
+  /** What it is woken for. */
+  readonly kind: Kind<any>
+  readonly ref: Ref
   readonly what: string
 }
 
@@ -29,7 +42,8 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings): Readonl
   const drift = (cause: Drift["cause"], mendedBy: Drift["mendedBy"], what: string): Drift => ({
     cause,
     mendedBy,
-    service: ref,
+    kind: Service,
+    ref,
     what
   })
   const names = (claim: IpClaim | undefined) =>
@@ -94,7 +108,8 @@ export const findDrifts = (
       drifts.push({
         cause: "SurplusOrOrphan",
         mendedBy: "free-on-delete",
-        service: { namespace, name },
+        kind: Service,
+        ref: { namespace, name },
         what
       })
     }
@@ -102,8 +117,9 @@ export const findDrifts = (
   for (const pool of ledger.pools) {
     for (const { namespace, name } of ledger.nextInTurn(pool.name)) {
       const what = `pool ${pool.name} has an address for it`
-      const service = { namespace, name }
-      drifts.push({ cause: "WaitingWhileSomethingFits", mendedBy: "allocate-on-annotate", service, what })
+      const ref = { namespace, name }
+      const cause = "WaitingWhileSomethingFits"
+      drifts.push({ cause, mendedBy: "allocate-on-annotate", kind: Service, ref, what })
     }
   }
   return drifts

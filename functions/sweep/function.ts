@@ -1,21 +1,31 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
-import { defineFunction, every, Kube, read, refKey, refOf, remove } from "#runtime"
-import { IpClaim, Service } from "../domain/kinds.ts"
+import { defineFunction, every, Fleet, Kube, read, refKey, refOf, remove, seeFleet } from "#runtime"
+import { IpClaim, IpNode, Service } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
 import type { Settings } from "../domain/settings.ts"
-import { abandoned, findDrifts } from "./decide.ts"
+import { abandoned, type Drift, findDrifts } from "./decide.ts"
+import { findFleetDrifts, placedWithoutClaim } from "./fleet.ts"
 
 const mended = Metric.counter("extip_sweep_drifts_total", {
   description: "Drifts that the sweep found and had mended, by cause",
   incremental: true
 })
 
+const mend = Effect.fnUntraced(function* ({ cause, mendedBy, kind, ref, what }: Drift) {
+  const kube = yield* Kube
+  yield* kube.wake(mendedBy, kind, ref)
+  yield* Metric.update(Metric.withAttributes(mended, { cause }), 1)
+  yield* Effect.logWarning(`${cause}: ${what}`).pipe(
+    Effect.annotateLogs({ [kind.kind.toLowerCase()]: refKey(ref), mendedBy })
+  )
+})
+
 /**
  * Finds what has drifted apart, and has it mended by the function whose work it is.
  *
- * Reads   Services, claims and pools.
+ * Reads   Services, claims, pools and nodes; a claim that is missing, though it is placed, from the API server.
  * Writes  nothing but wake-ups; deletes claims that no Service holds.
  * Repeat  harmless: whoever is woken looks for himself.
  */
@@ -24,18 +34,27 @@ export const sweep = (settings: Settings) => {
   return defineFunction({
     name: "sweep",
     on: [every("60 seconds")],
-    needs: [read(...ledgerReads), remove(IpClaim)],
+    needs: [read(...ledgerReads, IpNode), remove(IpClaim), seeFleet],
     handle: Effect.fnUntraced(function* () {
-      const kube = yield* Kube
-      const drifts = findDrifts(kube.list(Service), kube.list(IpClaim), kube.index(ledgerOf), settings)
-      for (const { cause, mendedBy, service, what } of drifts) {
-        yield* kube.wake(mendedBy, Service, service)
-        yield* Metric.update(Metric.withAttributes(mended, { cause }), 1)
-        yield* Effect.logWarning(`${cause}: ${what}`).pipe(
-          Effect.annotateLogs({ service: refKey(service), mendedBy })
-        )
+      const [kube, fleet, now] = [yield* Kube, yield* Fleet, yield* Clock.currentTimeMillis]
+      const world = {
+        find: kube.find.bind(kube),
+        list: kube.list.bind(kube),
+        fleet,
+        settings,
+        now
       }
-      for (const claim of abandoned(kube.list(IpClaim), yield* Clock.currentTimeMillis)) {
+      const drifts = [
+        ...findDrifts(kube.list(Service), kube.list(IpClaim), kube.index(ledgerOf), settings),
+        ...findFleetDrifts(world)
+      ]
+      for (const ref of placedWithoutClaim(world)) {
+        if ((yield* kube.get(IpClaim, ref)) !== undefined) continue
+        const cause = "AssignmentWithoutClaim"
+        drifts.push({ cause, mendedBy: "assign-on-claim", kind: IpClaim, ref, what: ref.name })
+      }
+      for (const drift of drifts) yield* mend(drift)
+      for (const claim of abandoned(kube.list(IpClaim), now)) {
         const { uid, resourceVersion } = claim.metadata
         yield* kube.remove(IpClaim, refOf(claim), { uid, resourceVersion })
         yield* Metric.update(Metric.withAttributes(mended, { cause: "Abandoned" }), 1)

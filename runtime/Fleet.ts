@@ -71,7 +71,10 @@ export interface Inventory {
   /** Made anew each time the node connects: a slice that is complete names the inventory that it took into account. */
   readonly id: string
   /** Claim → what the node holds of it */
-  readonly held: ReadonlyMap<string, { readonly address: string; readonly link: string; readonly term: number }>
+  readonly held: ReadonlyMap<
+    string,
+    { readonly address: string; readonly link: string; readonly term: number }
+  >
 }
 
 /** What happened in the fleet. `claim` is there for what concerns one claim. */
@@ -118,7 +121,7 @@ export class PlacementLost extends Schema.TaggedError<PlacementLost>()("Placemen
 }) {
   readonly disposition: Disposition = Retry
   override get message() {
-    return `${this.claims} claims were not placed: ${this.detail}`
+    return this.claims === 0 ? this.detail : `${this.claims} claims were not placed: ${this.detail}`
   }
 }
 

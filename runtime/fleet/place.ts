@@ -106,7 +106,7 @@ const placePart = async (
   } catch (cause) {
     if (!(cause instanceof JetStreamApiError) || !wrongLastSequence.includes(cause.code)) throw cause
     const present = await options.jsm.streams.info("KV_assignments")
-    await reader.reached(present.state.last_seq, catchUpMillis)
+    await reader.lives.reached("KV_assignments", present.state.last_seq, catchUpMillis)
     const mine = plans.filter(({ claim, expected }) => expected === reader.state.lastSequence(claim))
     const lost = plans.length - mine.length
     const sum = (one: Placed, other: Placed): Placed => ({
@@ -152,7 +152,7 @@ const store = async (
   let sequence = await publishAtomic(connection, messages, timeoutMillis)
   // Sequences of one life say nothing in the next; there it is read.
   if (life === undefined || reader.life !== life) return
-  reader.wrote(sequence + messages.length - 1)
+  reader.lives.stored("KV_assignments", sequence + messages.length - 1)
   // What we wrote ourselves is in the view at once; when it comes back, it is passed over.
   for (const { claim, steps } of plans) {
     const traceparent = traceparentOf(claim)

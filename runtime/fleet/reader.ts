@@ -7,8 +7,8 @@ import {
 } from "@nats-io/jetstream"
 import type { NatsConnection, Status } from "@nats-io/transport-node"
 import { presenceSeconds } from "../nats/configs.ts"
-import { ensureFleet, readLife } from "../nats/streams.ts"
 import { Intake } from "./intake.ts"
+import { type FleetStream, StreamLives, streams } from "./lives.ts"
 import { Membership } from "./membership.ts"
 import { FleetState } from "./state.ts"
 
@@ -32,20 +32,8 @@ export interface FleetLife {
   readonly lost: AbortSignal
 }
 
-const streams = ["KV_nodes", "KV_assignments", "NODE"] as const
-export type FleetStream = (typeof streams)[number]
-
 const lookMillis = 250
 const checkMillis = 2_000
-
-/** As far as a stream has come, to our knowledge. */
-interface Known {
-  readonly created: string
-  /** Of the newest message that was read. */
-  position: number
-  /** Of the newest message that is certainly stored. */
-  stored: number
-}
 
 /**
  * Keeps the state of the fleet as new as its three streams. After every interruption of the connection, and whenever
@@ -56,14 +44,15 @@ export class FleetReader {
   readonly #options: FleetReaderOptions
   readonly #membership: Membership
   readonly #intake: Intake
-  readonly #known = new Map<FleetStream, Known>()
+  /** What is known of the streams, in this life. */
+  readonly lives: StreamLives
   #life: FleetLife | undefined
   #waiting: Array<(life: FleetLife) => void> = []
   readonly #users = new Set<Promise<void>>()
-  #reaching: Array<{ readonly sequence: number; readonly resolve: () => void }> = []
 
   constructor(options: FleetReaderOptions) {
     this.#options = options
+    this.lives = new StreamLives(options.jsm)
     this.#membership = new Membership({
       state: this.state,
       lifetimeMillis: presenceSeconds * 1_000,
@@ -95,15 +84,7 @@ export class FleetReader {
   /** Says what has become of the streams since they were read; `undefined` when they are what they were. */
   async lossOf(only: ReadonlyArray<FleetStream> = streams): Promise<string | undefined> {
     if (this.life === undefined) return "the nodes are being read anew"
-    for (const stream of only) {
-      // As we know it now: while the answer is on its way, the stream and we go on.
-      const { created, stored } = this.#known.get(stream)!
-      const now = await readLife(this.#options.jsm, stream)
-      if (now === undefined) return `the stream ${stream} is gone`
-      if (now.created !== created) return `the stream ${stream} is another one`
-      if (now.lastSequence < stored) return `the stream ${stream} went back in time`
-    }
-    return undefined
+    return await this.lives.lossOf(only)
   }
 
   async #whole(signal: AbortSignal): Promise<FleetLife | undefined> {
@@ -116,23 +97,6 @@ export class FleetReader {
         resolve(life)
       })
     })
-  }
-
-  /** We have written this ourselves. */
-  wrote(sequence: number): void {
-    const known = this.#known.get("KV_assignments")
-    if (known !== undefined) known.stored = Math.max(known.stored, sequence)
-  }
-
-  /** Resolves when this message of `assignments` is in the state, or after so many milliseconds. */
-  async reached(sequence: number, millis: number): Promise<void> {
-    if (sequence <= (this.#known.get("KV_assignments")?.position ?? 0)) return
-    const stop = new AbortController()
-    await Promise.race([
-      new Promise<void>((resolve) => this.#reaching.push({ sequence, resolve })),
-      delay(millis, undefined, { signal: stop.signal }).catch(() => undefined)
-    ])
-    stop.abort()
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -160,33 +124,18 @@ export class FleetReader {
   }
 
   async #read(signal: AbortSignal, lost: AbortController, stops: Array<() => void>): Promise<void> {
-    const { jsm, say } = this.#options
+    const { say } = this.#options
     this.#intake.begin()
-    this.#known.clear()
-    for (const stream of streams) {
-      const life = (await readLife(jsm, stream)) ?? (await this.#make(stream))
-      this.#known.set(stream, { created: life.created, position: 0, stored: 0 })
-    }
-    // What is held comes before what is said about it.
+    await this.lives.begin()
     for (const stream of streams) await this.#consume(stream, signal, lost, stops)
-    for (const stream of streams) {
-      if ((await readLife(jsm, stream))?.created !== this.#known.get(stream)!.created) {
-        throw new Error(`the stream ${stream} was replaced while it was read`)
-      }
-    }
+    const loss = await this.lives.lossOf(streams)
+    if (loss !== undefined) throw new Error(`${loss}, while it was read`)
     signal.throwIfAborted()
     this.#membership.whole(performance.now())
     this.#life = { lost: signal }
     this.state.whole()
     say({ _tag: "FleetRead", nodes: this.state.nodes.size, placements: this.state.placements.size })
     for (const resolve of this.#waiting.splice(0)) resolve(this.#life)
-  }
-
-  async #make(stream: FleetStream) {
-    await ensureFleet(this.#options.jsm)
-    const made = await readLife(this.#options.jsm, stream)
-    if (made === undefined) throw new Error(`the stream ${stream} vanished right after it was made`)
-    return made
   }
 
   /** Begins to follow a stream, and returns once everything is in that it held when we began. */
@@ -208,7 +157,7 @@ export class FleetReader {
       callback: (message) => {
         if (signal.aborted) return
         this.#intake.take(message, performance.now())
-        this.#moveTo(stream, message.seq)
+        this.lives.read(stream, message.seq)
         if (message.info.pending === 0) caughtUp.resolve()
       }
     })
@@ -250,16 +199,5 @@ export class FleetReader {
     }
     watch().catch(() => lost.abort())
     return () => statuses.stop()
-  }
-
-  #moveTo(stream: FleetStream, sequence: number): void {
-    const known = this.#known.get(stream)
-    if (known === undefined || sequence <= known.position) return
-    known.position = sequence
-    known.stored = Math.max(known.stored, sequence)
-    if (stream !== "KV_assignments" || this.#reaching.length === 0) return
-    const due = this.#reaching.filter((one) => one.sequence <= sequence)
-    this.#reaching = this.#reaching.filter((one) => one.sequence > sequence)
-    for (const { resolve } of due) resolve()
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { FleetEvent, FleetLink } from "../Fleet.ts"
+import { asEvents } from "./asEvents.ts"
 import type { Assignment, Presence } from "./messages.ts"
 import { FleetState } from "./state.ts"
 
@@ -144,7 +145,7 @@ describe("the fleet", () => {
     state.whole()
     expect([state.placements.get(claim)?.holder, state.nextTerm(claim)]).toEqual(["b", 6])
     expect(events).toEqual(["joined a", "placed a", "inventory a"])
-    expect([...state.asEvents(["joined", "placed"])]).toEqual([
+    expect([...asEvents(state, ["joined", "placed"])]).toEqual([
       { what: "joined", node: "a" },
       { what: "joined", node: "b" },
       { what: "placed", node: "b", claim }

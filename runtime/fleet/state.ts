@@ -63,6 +63,11 @@ export class FleetState implements FleetView {
     return this.#reports.get(claim) ?? noReports
   }
 
+  /** Every report that was heard: of each claim, the last one of each node. */
+  get allReports(): Iterable<ReadonlyMap<string, Report>> {
+    return this.#reports.values()
+  }
+
   completed(node: string): string | undefined {
     return this.#completed.get(node)
   }
@@ -178,26 +183,6 @@ export class FleetState implements FleetView {
   inventory(node: string, message: InventoryMessage, traceparent?: string): void {
     for (const { claim, term } of message.held) this.#heardOf(claim, term)
     if (this.#inventories.take(node, message)) this.#tell({ what: "inventory", node }, traceparent)
-  }
-
-  /** The present state as events, as if it had just come about: for a function that becomes active. */
-  *asEvents(what: ReadonlyArray<FleetEvent["what"]>): Iterable<FleetEvent> {
-    for (const [node, { state }] of this.nodes) {
-      const told = (state === "alive" ? (["joined", "changed"] as const) : ([state, "lost"] as const)).find(
-        (one) => what.includes(one)
-      )
-      if (told !== undefined) yield { what: told, node }
-    }
-    if (what.includes("inventory"))
-      for (const node of this.inventories.keys()) yield { what: "inventory", node }
-    if (what.includes("report")) {
-      for (const [claim, ofClaim] of this.#reports) {
-        for (const [node, report] of ofClaim) yield { what: "report", node, claim, report }
-      }
-    }
-    if (what.includes("placed")) {
-      for (const [claim, { holder }] of this.placements) yield { what: "placed", node: holder ?? "", claim }
-    }
   }
 
   #set(name: string, state: "lost" | "abandoned"): void {

@@ -1,6 +1,7 @@
 import type { JsMsg } from "@nats-io/jetstream"
 import type { FleetEvent } from "../Fleet.ts"
 import type { FunctionDefinition } from "../Function.ts"
+import { asEvents } from "../fleet/asEvents.ts"
 import type { FleetState } from "../fleet/state.ts"
 import { type Kind, type Ref, refKey, refOf } from "../Kind.ts"
 import { activeSubject, type ParsedSubject, parseSubject, parseWake, resourceToken } from "../nats/names.ts"
@@ -74,7 +75,7 @@ export class Targets {
     const targets = new Map<string, Target>()
     for (const trigger of this.#fn.on) {
       if (trigger.source._tag !== "Fleet") continue
-      for (const event of fleet.asEvents(trigger.source.what)) {
+      for (const event of asEvents(fleet, trigger.source.what)) {
         for (const target of fleetTargets(trigger, event, this.#view, fleet)) {
           targets.set(targetKey(target), target)
         }

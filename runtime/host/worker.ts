@@ -2,18 +2,16 @@ import { setTimeout as delay } from "node:timers/promises"
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream"
 import type { FleetEvent } from "../Fleet.ts"
 import type { FunctionDefinition } from "../Function.ts"
-import { parseTraceparent } from "../trace/context.ts"
 import { Acks } from "./acks.ts"
-import { BatchWork } from "./batchWork.ts"
 import { ackWaitMillis, consume, ensureConsumer, markWoken, unpin } from "./consumer.ts"
+import { fromFleet, type Held } from "./held.ts"
 import type { HostMetrics } from "./metrics.ts"
-import { concludeRun, type OutcomeNews } from "./outcomes.ts"
+import type { OutcomeNews } from "./outcomes.ts"
 import { activeMillis, followsFleet, publishActive } from "./pulses.ts"
 import type { Hydrated, Reader } from "./reader.ts"
-import { type RunServices, runOnce, type Target, targetKey, type Woken } from "./run.ts"
-import { runBatch } from "./runBatch.ts"
+import { type RunServices, type Target, targetKey } from "./run.ts"
+import { startWork } from "./startWork.ts"
 import { Targets, wokenBy } from "./targets.ts"
-import { type Cause, Work } from "./work.ts"
 
 /** How often the lag is looked at. */
 const lookMillis = 5_000
@@ -36,17 +34,11 @@ export type WorkerNews =
   | OutcomeNews
   | { readonly _tag: "Trouble"; readonly function: string; readonly message: string }
 
-/** An event that was received, until all that it woke is done. */
-interface Held extends Cause {
-  message: JsMsg | undefined
-  readonly woken: Woken | undefined
-}
-
 /** Runs one function: receives its events, keeps them until what they woke is done, and acknowledges them then. */
 export class Worker {
   readonly #options: WorkerOptions
   /** One for each life of the log: what was not done in the one before is woken again by the next. */
-  #work: Work<Target> | BatchWork<Target>
+  #work: ReturnType<typeof startWork>
   /** Sequence in the log → event that is not acknowledged yet */
   readonly #held = new Map<number, Held>()
   readonly #targets: Targets
@@ -60,41 +52,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options
     this.#targets = new Targets(options.fn, options.services.view)
-    this.#work = this.#newWork()
-  }
-
-  #newWork(): Work<Target> | BatchWork<Target> {
-    const { concurrency, fn, services } = this.#options
-    if (fn.batch !== undefined) {
-      return new BatchWork<Target>({
-        ...fn.batch,
-        run: async (entries, attempt) => {
-          const items = entries.map(({ target, causes }) => ({ target, woken: lastWoken(causes) }))
-          const started = performance.now()
-          const ended = await runBatch(fn, items, attempt, services)
-          const first = Math.min(...items.map(({ woken }) => woken?.at || Number.POSITIVE_INFINITY))
-          return await concludeRun(this.#options, {
-            targets: items.map(({ target }) => target),
-            ended,
-            attempt,
-            tookMillis: performance.now() - started,
-            wokenAt: Number.isFinite(first) ? first : 0
-          })
-        }
-      })
-    }
-    return new Work<Target>({
-      concurrency,
-      debounceMillis: fn.debounceMillis,
-      run: async (_key, target, causes, attempt) => {
-        const woken = lastWoken(causes)
-        const started = performance.now()
-        const ended = await runOnce(fn, target, attempt, woken, services)
-        const tookMillis = performance.now() - started
-        const run = { targets: [target], ended, attempt, tookMillis, wokenAt: woken?.at ?? 0 }
-        return await concludeRun(this.#options, run)
-      }
-    })
+    this.#work = startWork(this.#options)
   }
 
   get name(): string {
@@ -117,7 +75,7 @@ export class Worker {
   async live(hydrated: Hydrated): Promise<void> {
     const { fn, js, jsm, say, services } = this.#options
     const signal = hydrated.lost
-    this.#work = this.#newWork()
+    this.#work = startWork(this.#options)
     const progress = setInterval(() => this.#sayProgress(), ackWaitMillis / 3)
     const looks = setInterval(() => void this.#look(), lookMillis)
     void this.#look()
@@ -249,22 +207,6 @@ export class Worker {
 
   #sayProgress(): void {
     for (const held of this.#held.values()) held.message?.working()
-  }
-}
-
-/** The events that woke a run may be many; it goes on in the trace of the last. */
-const lastWoken = (causes: ReadonlyArray<Cause>): Woken | undefined =>
-  (causes as ReadonlyArray<Held>).findLast(({ woken }) => woken !== undefined)?.woken
-
-const fromFleet = (traceparent: string | undefined): Held => {
-  const parent = parseTraceparent(traceparent)
-  const woken = { sequence: 0, at: Date.now(), uid: "", resourceVersion: "" }
-  return {
-    sequence: 0,
-    outstanding: 0,
-    message: undefined,
-    woken: parent === undefined ? woken : { ...woken, parent },
-    settle: () => undefined
   }
 }
 

@@ -1,0 +1,46 @@
+import { BatchWork } from "./batchWork.ts"
+import { lastWoken } from "./held.ts"
+import { concludeRun, type OutcomeOptions } from "./outcomes.ts"
+import { type RunServices, runOnce, type Target } from "./run.ts"
+import { runBatch } from "./runBatch.ts"
+import { Work } from "./work.ts"
+
+export interface StartWorkOptions extends OutcomeOptions {
+  readonly services: RunServices
+  readonly concurrency: number
+}
+
+/** The work of a function: one object at a time, or many at once if it takes batches. */
+export const startWork = (options: StartWorkOptions): Work<Target> | BatchWork<Target> => {
+  const { concurrency, fn, services } = options
+  if (fn.batch !== undefined) {
+    return new BatchWork<Target>({
+      ...fn.batch,
+      run: async (entries, attempt) => {
+        const items = entries.map(({ target, causes }) => ({ target, woken: lastWoken(causes) }))
+        const started = performance.now()
+        const ended = await runBatch(fn, items, attempt, services)
+        const first = Math.min(...items.map(({ woken }) => woken?.at || Number.POSITIVE_INFINITY))
+        return await concludeRun(options, {
+          targets: items.map(({ target }) => target),
+          ended,
+          attempt,
+          tookMillis: performance.now() - started,
+          wokenAt: Number.isFinite(first) ? first : 0
+        })
+      }
+    })
+  }
+  return new Work<Target>({
+    concurrency,
+    debounceMillis: fn.debounceMillis,
+    run: async (_key, target, causes, attempt) => {
+      const woken = lastWoken(causes)
+      const started = performance.now()
+      const ended = await runOnce(fn, target, attempt, woken, services)
+      const tookMillis = performance.now() - started
+      const run = { targets: [target], ended, attempt, tookMillis, wokenAt: woken?.at ?? 0 }
+      return await concludeRun(options, run)
+    }
+  })
+}

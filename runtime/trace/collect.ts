@@ -5,6 +5,7 @@ import { readAll } from "../nats/readAll.ts"
 import { traceSubject } from "./recorder.ts"
 import type { SpanRecord } from "./span.ts"
 import type { EventRecord } from "./story.ts"
+import { assignmentPath, isOnNode, placedBy } from "./wire.ts"
 
 /** An object, as the command line names it. */
 export interface Wanted {
@@ -22,7 +23,8 @@ const stateOf = (state: { readonly uid: string; readonly resourceVersion: string
 
 /**
  * Gathers what happened to an object, and what followed from it: the runs for it, the events of their writes, the runs
- * that these events woke (on whatever host: the event's sequence joins them), and so on.
+ * that these events woke (on whatever host: the event's sequence joins them), and so on; for claims that were placed,
+ * what the nodes did on the wire, and what was done because of their words.
  */
 export const collect = async (
   js: JetStreamClient,
@@ -32,24 +34,39 @@ export const collect = async (
   const path = `${resourceName(wanted.kind)}/${refKey(wanted.ref)}`
   const spans = new Map<string, SpanRecord>()
   const events = new Map<number, EventRecord>()
-  const read = { objects: new Set<string>(), sequences: new Set<number>() }
-  const readSpans = (filters: ReadonlyArray<string>) =>
+  const read = { objects: new Set<string>(), sequences: new Set<number>(), placed: new Set<string>() }
+  const readSpans = (filters: ReadonlyArray<string>, isWanted: (span: SpanRecord) => boolean = () => true) =>
     readInParts(js, "TRACE", filters, (message) => {
       for (const span of message.json<ReadonlyArray<SpanRecord>>()) {
-        spans.set(`${span.spanId} ${span.attempt}`, span)
+        if (isWanted(span)) spans.set(`${span.spanId} ${span.attempt}`, span)
       }
     })
+  const readTraces = (ids: ReadonlySet<string>) =>
+    readSpans([...ids].slice(-filtersAtOnce).map((id) => traceSubject(id, "*", "*")))
+  /** What followed on the nodes, and from there: their words are in no log, so object and time join them. */
+  const readPlaced = async (): Promise<void> => {
+    const unread = placedBy([...spans.values()]).filter(({ claim }) => !read.placed.has(claim))
+    for (const { claim, objects, isIn } of unread) {
+      read.placed.add(claim)
+      const known = new Set(spans.values().map(({ traceId }) => traceId))
+      const filters = [assignmentPath(claim), ...objects].map((object) =>
+        traceSubject("*", object, object === assignmentPath(claim) ? "*" : 0)
+      )
+      await readSpans(filters, ({ traceId, start }) => known.has(traceId) || isIn(start))
+    }
+  }
 
   await readSpans([traceSubject("*", path, "*")])
-  const traces = new Set([...spans.values()].map((span) => span.traceId))
-  await readSpans([...traces].slice(-filtersAtOnce).map((id) => traceSubject(id, "*", "*")))
+  await readTraces(new Set([...spans.values()].map(({ traceId }) => traceId)))
   for (;;) {
+    await readPlaced()
     const objects = new Set([path])
     const written = new Set<string>()
     const woke = new Set<number>()
-    for (const { object, writes, event } of spans.values()) {
+    for (const span of spans.values()) {
+      const { object, writes, event } = span
       if (object !== "tick") objects.add(object)
-      if (event !== undefined) woke.add(event.sequence)
+      if (event !== undefined && !isOnNode(span)) woke.add(event.sequence)
       for (const write of writes) {
         // Timers run for no object, but write to some.
         objects.add(write.object)
@@ -70,7 +87,12 @@ export const collect = async (
     const followed = told.filter(({ sequence }) => !read.sequences.has(sequence))
     if (followed.length === 0 || spans.size > maxSpans) return { spans: [...spans.values()], events: told }
     for (const { sequence } of followed) read.sequences.add(sequence)
-    await readSpans(followed.map(({ sequence }) => traceSubject("*", "*", sequence)))
+    // Sequences of `assignments` are others.
+    const ofLog = (span: SpanRecord) => !isOnNode(span)
+    await readSpans(
+      followed.map(({ sequence }) => traceSubject("*", "*", sequence)),
+      ofLog
+    )
   }
 }
 

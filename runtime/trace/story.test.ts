@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { newSpan, parseTraceparent, traceparentOf } from "./context.ts"
 import type { SpanRecord, SpanWrite } from "./span.ts"
 import { draw, type EventRecord, tell } from "./story.ts"
+import { placedBy } from "./wire.ts"
 
 const start = Date.UTC(2026, 0, 1, 12)
 const web = "services/default/web"
@@ -109,7 +110,7 @@ describe("the story of an object", () => {
   it("tells of timers, and of runs whose event has left the log, by themselves", () => {
     const story = tell(
       [event(7, web, "12")],
-      [span("sweep", undefined, [write(web, "12")]), span("late", 3, [])]
+      [span("sweep", undefined, [write(web, "12")], { object: "tick" }), span("late", 3, [])]
     )
     expect(story.others.map(({ span: { function: fn } }) => fn)).toEqual(["sweep", "late"])
     expect(story.roots).toEqual([])
@@ -131,6 +132,83 @@ describe("the story of an object", () => {
   it("says of a deletion that nobody watched how it was found", () => {
     const lines = draw(tell([event(3, web, "deleted", { synthesized: true })], []))
     expect(lines.join("\n")).toContain("(found by comparing with a list)")
+  })
+})
+
+describe("the story of an address on the wire", () => {
+  const assigned = "assignments.nats/10-0-0-1"
+  const place = write("placements/10-0-0-1", "", { verb: "place", uid: "" })
+  const events = [
+    event(1, web, "10", { by }),
+    event(4, claim, "11", { verb: "added" }),
+    event(9, claim, "12")
+  ]
+  const allocate = span("allocate-on-annotate", 1, [write(claim, "11", { verb: "create" })])
+  const assign = span("assign-on-claim", 4, [place], { object: claim, start: start + 6 })
+  const onNode = (name: string, host: string, at: number, more: object = {}) =>
+    span(name, 4, [], { object: assigned, host, start: start + at, end: start + at + 64, ...more })
+  const bind = onNode("bind-on-node", "node-2", 10, {
+    parentSpanId: "assign-on-claim",
+    decision: "put 10.0.0.1 on eth0 and announced it with aa:bb:cc:dd:ee:ff"
+  })
+  const standBy = onNode("bind-on-node", "node-3", 9, { parentSpanId: "assign-on-claim", spanId: "standby" })
+  const record = span("record-on-bind", undefined, [write(claim, "12", { subresource: "status" })], {
+    object: claim,
+    parentSpanId: "bind-on-node",
+    start: start + 90
+  })
+
+  it("ends at the announcement, under the run that placed the claim, node by node and in order", () => {
+    const { roots, others } = tell(events, [record, bind, standBy, assign, allocate])
+    expect(others).toEqual([])
+    const [placed] = roots[0]!.runs[0]!.caused[0]!.runs
+    expect(placed?.span.function).toBe("assign-on-claim")
+    expect(placed?.followed.map(({ span: { host } }) => host)).toEqual(["node-3", "node-2"])
+    const [recorded] = placed!.followed[1]!.followed
+    expect(recorded?.span.function).toBe("record-on-bind")
+    expect(recorded?.caused.map(({ event: { sequence } }) => sequence)).toEqual([9])
+  })
+
+  it("names the node, and what was announced there", () => {
+    const lines = draw(tell(events, [allocate, assign, bind])).map((line) => line.trim())
+    const at = lines.findIndex((line) => line.includes("place placements/10-0-0-1"))
+    expect(lines[at]).toMatch(/place placements\/10-0-0-1 took 2 ms$/)
+    expect(lines[at + 1]).toMatch(
+      /^\+9 ms +bind-on-node for assignments.nats\/10-0-0-1 on node-2 took 64 ms, done: put 10.0.0.1 on eth0 and announced it with aa:bb:cc:dd:ee:ff$/
+    )
+  })
+
+  it("does not take a node's event for one of the log with the same number", () => {
+    const { roots } = tell(events, [allocate, assign, bind])
+    expect(roots[0]!.runs[0]!.caused[0]!.runs.map(({ span: { function: fn } }) => fn)).toEqual([
+      "assign-on-claim"
+    ])
+  })
+
+  it("tells of a takeover that nobody had ordered, and of what was done because of it", () => {
+    const took = onNode("take-over", "node-3", 500, { spanId: "takeover" })
+    const again = span("assign-on-claim", undefined, [place], {
+      object: claim,
+      parentSpanId: "takeover",
+      spanId: "again"
+    })
+    const heard = span("record-on-bind", undefined, [], { object: claim, start: start + 600 })
+    const story = tell(events, [allocate, assign, bind, took, again, heard])
+    expect(story.others.map(({ span: { function: fn } }) => fn)).toEqual(["take-over", "record-on-bind"])
+    expect(story.others[0]?.followed.map(({ span: { spanId } }) => spanId)).toEqual(["again"])
+    const lines = draw(story).join("\n")
+    expect(lines).toContain("12:00:00.500  take-over: on node-3")
+    expect(lines).toContain("record-on-bind: what is heard of the nodes")
+  })
+
+  it("is told for as long as the claim is there, and not of the next one of its address", () => {
+    const free = span("free-on-delete", 9, [write(claim, "deleted", { verb: "delete", start: start + 50 })])
+    const [placed] = placedBy([allocate, assign, free])
+    expect(placed?.claim).toBe("10-0-0-1")
+    expect([...placed!.objects]).toEqual([claim])
+    expect([0, 3, 40, 60].map((at) => placed!.isIn(start + at))).toEqual([false, true, true, false])
+    const old = placedBy([assign])[0]!
+    expect([0, 60].map((at) => old.isIn(start + at))).toEqual([true, true])
   })
 })
 

@@ -1,4 +1,5 @@
 import type { FleetView, Placement, Report } from "#runtime"
+import { newestReport } from "../domain/claim-state.ts"
 import type { OnLink } from "./on-links.ts"
 import type { World } from "./world.ts"
 
@@ -77,21 +78,6 @@ export const presentHolder = (
   }
   if (placed !== undefined) return { node: placed, by: "placement" }
   return statusNode === undefined ? undefined : { node: statusNode, by: "status" }
-}
-
-/** The newest thing that was said of the claim. */
-const newestReport = (claim: string, fleet: FleetView): Report | undefined => {
-  let newest: Report | undefined
-  for (const report of fleet.reports(claim).values()) {
-    if (
-      newest === undefined ||
-      report.term > newest.term ||
-      (report.term === newest.term && report.at > newest.at)
-    ) {
-      newest = report
-    }
-  }
-  return newest
 }
 
 /** Until when the claim is on no node, because a foreign machine has its address. Milliseconds since the epoch. */

@@ -5,6 +5,7 @@ import { headers } from "@nats-io/transport-node"
 import * as Effect from "effect/Effect"
 import { IpClaim } from "../../functions/domain/kinds.ts"
 import { smallHeap } from "../../runtime/cli/heap.ts"
+import { claimKeyOf } from "../../runtime/fleet/messages.ts"
 import { repository } from "./cluster.ts"
 import { expectNoHolder, expectOneHolder, type HolderOptions, holdersNow } from "./lan/holders.ts"
 import { type HostProgram, Lan } from "./lan.ts"
@@ -23,6 +24,8 @@ export interface NodeLabOptions {
   readonly only?: string
   /** How many function hosts. */
   readonly hosts?: number
+  /** Of the function hosts, besides. */
+  readonly hostArgs?: ReadonlyArray<string>
 }
 
 let labs = 0
@@ -63,7 +66,8 @@ export class NodeLab {
       nodes,
       lifetimeMillis: options.lifetimeMillis ?? 4_000,
       only: options.only ?? "assign-on-claim",
-      hosts: options.hosts ?? 1
+      hosts: options.hosts ?? 1,
+      hostArgs: options.hostArgs ?? []
     })
     await stack.cluster.applyCrds()
     await stack.cluster.deleteAll(IpClaim)
@@ -80,7 +84,7 @@ export class NodeLab {
 
   async startHost(): Promise<Program> {
     const only = this.#options.only === "" ? [] : ["--only", this.#options.only]
-    const host = await this.stack.program("functions", only)
+    const host = await this.stack.program("functions", [...only, ...this.#options.hostArgs])
     this.hosts.push(host)
     return host
   }
@@ -92,7 +96,7 @@ export class NodeLab {
     for (const _ of before) await this.startHost()
   }
 
-  startNode(node: string): HostProgram {
+  startNode(node: string, more: ReadonlyArray<string> = []): HostProgram {
     const runtime = this.lan.spawn(
       node,
       process.execPath,
@@ -101,7 +105,8 @@ export class NodeLab {
         main,
         "node",
         ...["--nats", `nats://${this.#nats}`, "--name", node, "--slice", this.#sliceOf(node)],
-        ...["--lifetime-millis", String(this.#options.lifetimeMillis)]
+        ...["--lifetime-millis", String(this.#options.lifetimeMillis)],
+        ...more
       ],
       {
         LOG_LEVEL: "Debug",
@@ -178,24 +183,24 @@ export class NodeLab {
   /** Claims addresses, as the functions do that give them to Services. */
   async claim(addresses: ReadonlyArray<string>, spec: object = {}): Promise<void> {
     await each(addresses, async (address) => {
-      const name = address.replaceAll(".", "-")
+      const name = claimKeyOf(address)
       await this.stack.cluster.create(IpClaim, {
         metadata: { name },
-        spec: { cidr: `${address}/32`, ...spec }
+        spec: { cidr: `${address}/${address.includes(":") ? 128 : 32}`, ...spec }
       })
     })
   }
 
   async free(addresses: ReadonlyArray<string>): Promise<void> {
     await each(addresses, async (address) => {
-      const name = address.replaceAll(".", "-")
+      const name = claimKeyOf(address)
       await this.stack.cluster.delete(IpClaim, { namespace: "", name })
     })
   }
 
   /** The node that a claim's status names as the holder. */
   async nodeOf(address: string): Promise<string | undefined> {
-    const claim = await this.stack.cluster.get(IpClaim, { namespace: "", name: address.replaceAll(".", "-") })
+    const claim = await this.stack.cluster.get(IpClaim, { namespace: "", name: claimKeyOf(address) })
     return claim?.status?.phase === "Bound" ? claim.status.node : undefined
   }
 
@@ -239,7 +244,7 @@ export class NodeLab {
 
   /** The node that stands by for an address. */
   async standbyOf(address: string): Promise<string | undefined> {
-    const name = address.replaceAll(".", "-")
+    const name = claimKeyOf(address)
     for (const node of this.lan.nodes) {
       const key = await this.stack.client.jsm.direct.getMessage("KV_assignments", {
         last_by_subj: `$KV.assignments.${node}.${name}`

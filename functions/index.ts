@@ -1,6 +1,7 @@
-import type { Fleet, FunctionDefinition, Kube } from "#runtime"
+import type { Fleet, FunctionDefinition, Kube, Wire } from "#runtime"
 import { allocateOnAnnotate } from "./allocate-on-annotate/function.ts"
 import { assignOnClaim } from "./assign-on-claim/function.ts"
+import { bindOnNode } from "./bind-on-node/function.ts"
 import { claimOnExternalIp } from "./claim-on-external-ip/function.ts"
 import type { Settings } from "./domain/settings.ts"
 import { freeOnDelete } from "./free-on-delete/function.ts"
@@ -24,3 +25,6 @@ export const functions = (settings: Settings): ReadonlyArray<FunctionDefinition<
   summarizePool(settings),
   sweep(settings)
 ]
+
+/** What runs on the nodes instead, without Kubernetes: `extip node`. */
+export const nodeFunctions: ReadonlyArray<FunctionDefinition<Wire>> = [bindOnNode]

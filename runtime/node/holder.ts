@@ -11,6 +11,8 @@ const atOnce = 100
 const defendMillis = 1_000
 /** The kernel's clock and ours are not read in the same moment. */
 const marginMillis = 500
+/** EADDRNOTAVAIL: it was not there any more. */
+const gone = 99
 
 const chunksOf = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
   Array.from({ length: Math.ceil(all.length / atOnce) }, (_, i) => all.slice(i * atOnce, (i + 1) * atOnce))
@@ -69,12 +71,17 @@ export class Holder {
   /** Takes addresses off their links, and tells those who stand by for them. */
   async drop(leaving: ReadonlyArray<Held>): Promise<void> {
     const { kernel, lan } = this.#around
-    const left = leaving.filter((held) => this.table.delete(held))
-    for (const [index, all] of Map.groupBy(left, (held) => held.index)) {
-      await kernel.remove(
+    const dropped = leaving.filter((held) => this.table.delete(held))
+    for (const [index, all] of Map.groupBy(dropped, (held) => held.index)) {
+      const errnos = await kernel.remove(
         index,
         all.map(({ address }) => address)
       )
+      const left = all.filter((_, i) => errnos[i] !== 0 && errnos[i] !== gone)
+      if (left.length > 0) {
+        const message = `the kernel would not let go of ${left.map(({ address }) => address).join(", ")}`
+        this.#around.say({ _tag: "Trouble", message })
+      }
       lan(index)?.farewell(
         all.map((held) => ({ address: held.address, signature: { ...signatureOf(held), released: true } }))
       )

@@ -9,6 +9,8 @@ const some = (addresses: ReadonlyArray<string>): string =>
 /** What happened, in a sentence for the log. */
 export const describeNews = (news: NodeNews): string => {
   switch (news._tag) {
+    case "Adopted":
+      return `found ${some(news.addresses)} on its links, put there by the runtime before: they stay`
     case "Took":
       return `${news.node} is silent: took ${some(news.addresses)}`
     case "Yielded":
@@ -33,4 +35,4 @@ export const describeNews = (news: NodeNews): string => {
 }
 
 export const levelOf = (news: NodeNews): LogLevel.Severity =>
-  news._tag === "Carrier" || news._tag === "Silent" ? "Info" : "Warn"
+  ["Adopted", "Carrier", "Silent"].includes(news._tag) ? "Info" : "Warn"

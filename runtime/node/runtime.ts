@@ -170,6 +170,8 @@ export class NodeRuntime {
         this.holder.table.add(held)
       }
     }
+    const addresses = Array.from(this.holder.table, ({ address }) => address)
+    if (addresses.length > 0) this.#options.say({ _tag: "Adopted", addresses })
   }
 
   /** The slice, as NATS tells it. The message's trace goes on in what it brings about. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises"
 import { fittingLink } from "../fleet/fittingLink.ts"
 import type { Assignment } from "../fleet/messages.ts"
+import { gatewaysOf } from "./gateways.ts"
 import { newHeld } from "./held.ts"
 import type { Holder } from "./holder.ts"
 import type { Heard } from "./kernel/frames.ts"
@@ -133,17 +134,16 @@ export class Standbys {
     return !(await this.#isDeaf(lan, pair, sentAt))
   }
 
-  /** Whether we hear nobody at all: then it is we who are lost. */
+  /** Whether we hear nobody at all, not even when we ask: then it is we who are lost. */
   async #isDeaf(lan: Lan, pair: Pair, since: number): Promise<boolean> {
     const { peers, times } = this.#around
-    const from = since - times.answerMillis * times.silentProbes
-    if (lan.othersHeardAt(pair.macs) >= from) return false
+    if (lan.othersHeardAt(pair.macs) >= since) return false
     const others = [...peers.entries()]
       .filter(([node]) => node !== pair.node)
       .flatMap(([, links]) => links.flatMap((link) => [ownAddress(link, 4), ownAddress(link, 6)]))
       .filter((address) => address !== undefined)
-    await lan.ask(others, { probes: 2, gapMillis: times.probeGapMillis * 2 })
-    if (lan.othersHeardAt(pair.macs) >= from) return false
+    await lan.ask([...others, ...gatewaysOf(lan.name)], { probes: 2, gapMillis: times.probeGapMillis * 2 })
+    if (lan.othersHeardAt(pair.macs) >= since) return false
     this.#around.say({ _tag: "Deaf", link: lan.name })
     return true
   }

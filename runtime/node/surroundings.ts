@@ -6,6 +6,7 @@ import type { Peers } from "./peers.ts"
 import type { NodeTimes } from "./times.ts"
 
 export type NodeNews =
+  | { readonly _tag: "Adopted"; readonly addresses: ReadonlyArray<string> }
   | { readonly _tag: "Took"; readonly node: string; readonly addresses: ReadonlyArray<string> }
   | { readonly _tag: "Yielded"; readonly address: string; readonly reason: string }
   | { readonly _tag: "Disputed"; readonly address: string; readonly mac: string }

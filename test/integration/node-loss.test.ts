@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "@effect/vitest"
+import { afterAll, afterEach, beforeAll, beforeEach, it } from "@effect/vitest"
 import { NodeLab } from "../support/nodeLab.ts"
 import { withParts } from "../support/parts.ts"
-import { stays } from "../support/until.ts"
+import * as loss from "../support/scenarios/loss.ts"
 
 withParts("a node that is lost", (shared) => {
   let lab: NodeLab
@@ -15,78 +15,66 @@ withParts("a node that is lost", (shared) => {
   beforeEach(async () => {
     addresses = lab.addresses(few, few * round++)
     await lab.claim(addresses)
-    await lab.held(addresses)
+    await lab.settled(addresses)
     await lab.watched(addresses)
+    await lab.ping(addresses)
   })
   afterEach(async ({ task }) => {
     if (task.result?.state === "fail") console.log(lab.logs())
+    await lab.lan.observer.unwatch(addresses)
     await lab.mendAll()
     await lab.free(addresses)
     await lab.gone(addresses)
   })
   afterAll(() => lab?.close())
 
-  /** Those of the addresses that a node holds. */
-  const on = async (node: string) => {
-    const holders = await lab.holders(addresses)
-    return addresses.filter((address) => holders.get(address)?.includes(node))
-  }
+  it.each<[string, loss.Together]>([
+    ["by a power cut is replaced by its standbys", "nothing else"],
+    ["together with NATS is replaced all the same", "NATS"],
+    ["together with the function host is replaced all the same", "the functions"],
+    ["together with NATS, the functions and the bridge is replaced all the same", "everything else of ours"]
+  ])("%s", (_, together) => loss.hostLost(lab, addresses, "n1", together))
 
-  it("by a power cut is replaced by its standbys, which others hear at once", async () => {
-    const lost = await on("n1")
-    expect(lost.length).toBeGreaterThan(0)
-    await lab.powerCut("n1")
-    await lab.held(addresses, { seconds: 5 })
-    expect(await on("n1")).toEqual([])
-  })
+  it("and a standby of it at the same moment, is replaced by who is left", () => loss.twoLost(lab, addresses))
 
-  it("together with NATS, the functions and the bridge is replaced all the same", async () => {
-    await lab.everythingElseDies()
-    await lab.powerCut("n1")
-    await lab.held(addresses, { seconds: 5 })
-  })
+  it("whose cable is pulled is replaced, and takes nothing back when it is plugged in", () =>
+    loss.linkLost(lab, addresses, "n1", false))
 
-  it("whose runtime is killed keeps its addresses, and moves nothing when it is back in time", async () => {
-    const before = await lab.holders(addresses)
-    await lab.killNode("n1")
-    lab.startNode("n1")
-    await lab.ready()
-    await stays(
-      "every address where it was",
-      async () => {
-        const now = await lab.holders(addresses)
-        return addresses.every((address) => now.get(address)?.join() === before.get(address)?.join())
-      },
-      2_000
-    )
-  })
+  it("whose link has no carrier hands its addresses over", () => loss.linkLost(lab, addresses, "n1", true))
+})
 
-  it("whose runtime is killed and not back is replaced when its kernel has dropped the addresses", async () => {
-    await lab.killNode("n1")
-    await lab.held(addresses)
-    await lab.movedOff("n1", addresses)
-  })
+withParts("a runtime", (shared) => {
+  let lab: NodeLab
+  let addresses: ReadonlyArray<string>
 
-  it("whose runtime was frozen does not take back what it lost", async () => {
-    const runtime = lab.runtimes.get("n1")!
-    await runtime.stop()
-    await lab.movedOff("n1", addresses)
-    await lab.held(addresses)
-    const mark = lab.lan.observer.mark()
-    const lost = await on("n1")
-    runtime.continue()
-    await stays(
-      "exactly one holder",
-      async () => {
-        await lab.held(addresses, { seconds: 0 })
-        return true
-      },
-      2_000
-    )
-    expect(lost).toEqual([])
-    for (const address of addresses) {
-      const said = await lab.lan.observer.announcementsOf(address, mark)
-      expect(said.filter(({ mac }) => lab.lan.hostOf(mac) === "n1")).toEqual([])
-    }
+  beforeAll(async () => {
+    lab = await NodeLab.open(shared)
+    addresses = lab.addresses(6)
+    await lab.claim(addresses)
+    await lab.settled(addresses)
+    await lab.watched(addresses)
+    await lab.ping(addresses)
   })
+  afterEach(async ({ task }) => {
+    if (task.result?.state === "fail") console.log(lab.logs())
+    await lab.mendAll()
+    await lab.settled(addresses)
+    await lab.watched(addresses)
+  })
+  afterAll(() => lab?.close())
+
+  it("that is killed and back within the lifetime of its addresses has lost no ping, and moved nothing", () =>
+    loss.runtimeRestarted(lab, addresses, "n1", "SIGKILL"))
+
+  it("that is updated has lost no ping, and moved nothing", () =>
+    loss.runtimeRestarted(lab, addresses, "n2", "SIGTERM"))
+
+  it("that is killed and not back is replaced when its kernel has dropped the addresses", () =>
+    loss.runtimeLost(lab, addresses, "n1"))
+
+  it("that was frozen for longer takes back nothing that it lost", () =>
+    loss.runtimeFrozen(lab, addresses, "n2"))
+
+  it("and everything else of ours can be updated one after the other: nothing moves, no ping is lost", () =>
+    loss.rollingUpdate(lab, addresses))
 })

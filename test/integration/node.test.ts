@@ -15,7 +15,7 @@ withParts("an address on the wire", (shared) => {
   it("is bound on one node when it is claimed, and gone from its link when it is freed", async () => {
     const [address] = lab.addresses(1)
     await lab.claim([address!])
-    await lab.held([address!])
+    await lab.settled([address!])
     await lab.free([address!])
     await lab.gone([address!])
   })

@@ -65,7 +65,7 @@ export class NodeLab {
     const lab = new NodeLab(stack, lan, nats, {
       nodes,
       lifetimeMillis: options.lifetimeMillis ?? 4_000,
-      only: options.only ?? "assign-on-claim",
+      only: options.only ?? "assign-on-claim,record-on-bind,record-on-join",
       hosts: options.hosts ?? 1,
       hostArgs: options.hostArgs ?? []
     })
@@ -225,11 +225,12 @@ export class NodeLab {
   }
 
   /** A node no longer has any of them. */
-  async movedOff(node: string, addresses: ReadonlyArray<string>): Promise<void> {
-    await until(`the addresses to have left ${node}`, async () => {
+  async movedOff(node: string, addresses: ReadonlyArray<string>, seconds = 15): Promise<void> {
+    const hasLeft = async () => {
       const holders = await this.holders(addresses)
       return addresses.every((address) => holders.get(address)?.includes(node) === false)
-    })
+    }
+    await until(`the addresses to have left ${node}`, hasLeft, { seconds })
   }
 
   /** Each of them has been seen by its standby: from now on it is taken over when its holder is silent. */
@@ -254,30 +255,55 @@ export class NodeLab {
     return undefined
   }
 
+  /** How long the kernels keep an address that is not renewed. */
+  get lifetimeMillis(): number {
+    return this.#options.lifetimeMillis
+  }
+
+  async natsDies(): Promise<void> {
+    await Effect.runPromise(this.stack.nats.process.kill("SIGKILL"))
+  }
+
+  async natsRestarts(): Promise<void> {
+    await this.natsDies()
+    await Effect.runPromise(this.stack.nats.process.start)
+  }
+
+  async hostsDie(): Promise<void> {
+    await Promise.all(this.hosts.splice(0).map((host) => host.kill("SIGKILL")))
+  }
+
   /** NATS, the functions and the bridge, in one moment. */
   async everythingElseDies(): Promise<void> {
-    const dying = [this.bridge, ...this.hosts.splice(0)]
-    await Promise.all([
-      ...dying.map((program) => program.kill("SIGKILL")),
-      Effect.runPromise(this.stack.nats.process.kill("SIGKILL"))
-    ])
-    this.#dead = true
+    await Promise.all([this.natsDies(), this.hostsDie(), this.bridge.kill("SIGKILL")])
   }
-  #dead = false
 
-  /** Whatever was broken works again. */
+  /** Whatever was killed runs again, and knows of the rest. */
   async mendAll(): Promise<void> {
-    if (this.#dead) {
-      await Effect.runPromise(this.stack.nats.process.start)
-      await this.startBridge()
-      for (let host = 0; host < this.#options.hosts; host++) await this.startHost()
-      this.#dead = false
-    }
+    // Starts it if it does not run.
+    await Effect.runPromise(this.stack.nats.process.start)
+    if (this.bridge.hasEnded()) await this.startBridge()
+    while (this.hosts.length < this.#options.hosts) await this.startHost()
     for (const node of this.lan.nodes) {
       if (!this.lan.isOn(node)) await this.powerOn(node)
       else if (this.runtimes.get(node)?.hasEnded() ?? true) this.startNode(node)
     }
     await this.ready()
+  }
+
+  /** From now on the addresses are pinged, each 10 ms; of many, 50 of them each 50 ms. */
+  async ping(addresses: ReadonlyArray<string>): Promise<void> {
+    const every = Math.max(1, Math.floor(addresses.length / 50))
+    this.#pinged = addresses.filter((_, index) => index % every === 0)
+    await this.lan.observer.watch(this.#pinged, { pingEveryMillis: addresses.length > 50 ? 50 : 10 })
+  }
+  #pinged: ReadonlyArray<string> = []
+
+  /** Each ping since then has been answered. */
+  async noPingLost(mark: number): Promise<void> {
+    const pings = await this.lan.observer.pingsOf(this.#pinged, mark)
+    const lost = [...pings].filter(([, pinged]) => pinged.lost > 0)
+    if (lost.length > 0) throw new Error(`pings lost: ${JSON.stringify(lost.slice(0, 5))}`)
   }
 
   /** Nobody has any of them. */

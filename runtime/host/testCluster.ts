@@ -16,6 +16,8 @@ import { Targets } from "./targets.ts"
 import { WorldView } from "./worldView.ts"
 
 export interface TestClusterOptions {
+  /** What handlers need beside `Kube` and `Fleet`. */
+  readonly context?: Context.Context<never>
   /** Kinds beyond those that the functions read. */
   readonly kinds?: ReadonlyArray<Kind<any>>
   /** The store; by default an empty one. Two clusters on one store are two hosts. */
@@ -106,7 +108,7 @@ export class TestCluster {
       causeOf: () => undefined,
       host: "test",
       fleet: this.fleet.access(this.fleetView),
-      context: Context.empty() as Context.Context<never>
+      context: options.context ?? (Context.empty() as Context.Context<never>)
     }
   }
 

@@ -3,6 +3,7 @@ import { Command } from "effect/cli"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
 import { bindOnNode } from "../../functions/bind-on-node/function.ts"
 import { parseLinkChoice } from "../node/links.ts"
 import { nodeProcess } from "../node/process.ts"
@@ -12,7 +13,10 @@ import { natsOptionsOf, observability, sayOptions, serveHealth, untilStopped } f
 import { version } from "./version.ts"
 
 /** The node's kernel does not let us, or an option is of no use. Nothing has been touched. */
-class NodeUnusable extends Data.TaggedError("NodeUnusable")<{ readonly message: string }> {}
+class NodeUnusable extends Data.TaggedError("NodeUnusable")<{ readonly message: string }> {
+  // The sentence has been logged: where in our code it arose helps nobody.
+  override readonly [Runtime.errorReported] = false
+}
 
 const orUnusable = (what: string) => (cause: unknown) =>
   new NodeUnusable({ message: `${what}${cause instanceof Error ? cause.message : String(cause)}` })
@@ -62,7 +66,11 @@ export const node = Command.make(
       const process = yield* make.pipe(Effect.catchDefect((cause) => Effect.fail(orUnusable("")(cause))))
       yield* serveHealth(flags.http, process.isReady, process.observe)
       yield* untilStopped(process.run)
-    }).pipe(Effect.scoped, Effect.provide(observability("node")))
+    }).pipe(
+      Effect.tapErrorTag("NodeUnusable", ({ message }) => Effect.logError(message)),
+      Effect.scoped,
+      Effect.provide(observability("node"))
+    )
   })
 ).pipe(
   Command.withDescription(

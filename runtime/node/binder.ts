@@ -97,11 +97,18 @@ export class Binder {
     const { times, beat } = this.#around
     const stalls = beat()
     const terms = new Map(all.map(({ assignment }) => [assignment.address, assignment.term]))
-    const answers = await lan.ask([...terms.keys()], {
-      probes: times.probes,
-      gapMillis: times.probeGapMillis,
-      signature: (address) => ({ term: terms.get(address) ?? 0, taken: false, released: false })
+    const signature = (address: string) => ({
+      term: terms.get(address) ?? 0,
+      taken: false,
+      released: false
     })
+    const asked = { probes: times.probes, gapMillis: times.probeGapMillis, signature }
+    const answers = await lan.ask([...terms.keys()], asked)
+    const strange = [...answers].filter(([, heard]) => this.#areStrangers(heard)).map(([address]) => address)
+    // A node of ours that we have not heard of yet has heard our signed question, and says that it is one.
+    const more =
+      strange.length === 0 ? undefined : await lan.ask(strange, { probes: 2, gapMillis: 60, signature })
+    const heardOf = (address: string) => [...(answers.get(address) ?? []), ...(more?.get(address) ?? [])]
     if (beat() !== stalls) {
       // What was heard is old news.
       const asleep = ({ address }: Assignment) =>
@@ -116,7 +123,7 @@ export class Binder {
         resolve(undefined)
         continue
       }
-      const failure = await this.#whyNot(assignment, answers.get(assignment.address) ?? [], lan)
+      const failure = await this.#whyNot(assignment, heardOf(assignment.address), lan)
       if (failure === undefined) {
         const held = newHeld({ ...assignment, index: lan.index, taken: false }, performance.now())
         free.push({ wanted, held })
@@ -137,6 +144,14 @@ export class Binder {
       this.#report(held)
       wanted.resolve({ address: held.address, link: lan.name, mac: lan.mac, isNew: true })
     }
+  }
+
+  /** Somebody has the address, and nobody of those who have it is known to be a node of ours. */
+  #areStrangers(heard: ReadonlyArray<Heard>): boolean {
+    const has = heard.filter(({ what }) => what === "has")
+    const isOurs = ({ mac, signature }: Heard) =>
+      signature !== undefined || this.#around.peers.nodeOf(mac) !== undefined
+    return has.length > 0 && !has.some(isOurs)
   }
 
   /** Why the address cannot be put on the link now, by what was heard of it. */

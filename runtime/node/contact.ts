@@ -69,7 +69,10 @@ export class Contact {
         if (status === "lost") ended.abort()
       })
       try {
-        await this.#live(AbortSignal.any([signal, ended.signal]), ended)
+        if (!nats.isConnected()) throw new Error("the connection is lost")
+        const both = AbortSignal.any([signal, ended.signal])
+        // A question that was under way when the connection was lost is answered by its time-out alone.
+        await Promise.race([this.#live(both, ended), aborted(both)])
         said = ""
       } catch (cause) {
         const message = cause instanceof Error ? cause.message : String(cause)
@@ -100,20 +103,17 @@ export class Contact {
     const { nats, node, began, inventory, ready } = this.#options
     const { js, jsm } = nats
     const lives = await Promise.all(streams.map(async (name) => (await jsm.streams.info(name)).created))
+    signal.throwIfAborted()
     this.#inventoryId = nuid.next()
     began()
     const reading: Array<ConsumerMessages> = []
     try {
-      reading.push(
-        await this.#follow("KV_nodes", "$KV.nodes.*", signal, ended, (message) => this.#peer(message)),
-        await this.#follow(
-          "KV_assignments",
-          `$KV.assignments.${nodeToken(node)}.*`,
-          signal,
-          ended,
-          (message) => this.#slice(message)
-        )
-      )
+      const peer = (message: JsMsg) => this.#peer(message)
+      reading.push(await this.#follow("KV_nodes", "$KV.nodes.*", signal, ended, peer))
+      const ours = `$KV.assignments.${nodeToken(node)}.*`
+      const slice = (message: JsMsg) => this.#slice(message)
+      reading.push(await this.#follow("KV_assignments", ours, signal, ended, slice))
+      signal.throwIfAborted()
       this.#isLive = true
       this.refresh()
       const held = inventory()
@@ -211,6 +211,12 @@ export class Contact {
     }
   }
 }
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener("abort", () => resolve(), { once: true })
+  })
 
 /** The key was deleted, or has expired. */
 const isRemoval = (message: JsMsg): boolean =>

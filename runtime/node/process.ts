@@ -16,6 +16,7 @@ import { Reporter } from "./reporter.ts"
 import { NodeRuntime } from "./runtime.ts"
 import type { NodeNews } from "./surroundings.ts"
 import type { NodeTimes } from "./times.ts"
+import { Tracing } from "./tracing.ts"
 
 export interface NodeProcessOptions {
   readonly node: string
@@ -61,6 +62,7 @@ export const nodeProcess = (options: NodeProcessOptions): Effect.Effect<NodeProc
     let contact: Contact | undefined
     let recorder: SpanRecorder | undefined
     const reporter = new Reporter(node)
+    const tracing = new Tracing(node, (span) => recorder?.record(span))
     const metrics = nodeMetrics(context)
     const say = (news: NodeNews): void => {
       metrics.happened(news)
@@ -69,8 +71,11 @@ export const nodeProcess = (options: NodeProcessOptions): Effect.Effect<NodeProc
     const runtime: NodeRuntime = new NodeRuntime({
       ...options,
       inContact: () => contact?.isLive ?? false,
-      report: (report) => reporter.add(report),
-      changed: (claim, assignment, message) => duties.set(claim, assignment, message),
+      report: (report) => reporter.add(report, tracing.of(report)),
+      changed: (claim, assignment, message) => {
+        tracing.assigned(claim, message)
+        duties.set(claim, assignment, message)
+      },
       wake: (claim) => duties.wake(claim),
       linksChanged: () => contact?.refresh(),
       say

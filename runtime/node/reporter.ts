@@ -6,11 +6,16 @@ import { StreamPublisher } from "../nats/publish.ts"
 
 const timeoutMillis = 5_000
 
+interface Told {
+  readonly report: Report
+  readonly traceparent: string | undefined
+}
+
 /** Sends what this node reports, and keeps the last report of each claim until it is stored. */
 export class Reporter {
   readonly #node: string
-  /** Claim → its last report that is not known to be stored */
-  readonly #unsent = new Map<string, Report>()
+  /** Claim → its last report that is not known to be stored, with the trace that it belongs to */
+  readonly #unsent = new Map<string, Told>()
   #publisher: StreamPublisher | undefined
 
   constructor(node: string) {
@@ -25,7 +30,7 @@ export class Reporter {
   begin(connection: NatsConnection): void {
     this.end()
     this.#publisher = new StreamPublisher(connection, timeoutMillis)
-    for (const report of this.#unsent.values()) this.#send(report)
+    for (const told of this.#unsent.values()) this.#send(told)
   }
 
   end(): void {
@@ -34,10 +39,11 @@ export class Reporter {
     this.#publisher = undefined
   }
 
-  add(report: Report): void {
+  add(report: Report, traceparent: string | undefined): void {
+    const told = { report, traceparent }
     this.#unsent.delete(report.claim)
-    this.#unsent.set(report.claim, report)
-    this.#send(report)
+    this.#unsent.set(report.claim, told)
+    this.#send(told)
   }
 
   /** Resolves when everything is stored, or after so long. */
@@ -48,19 +54,21 @@ export class Reporter {
     }
   }
 
-  #send(report: Report): void {
+  #send(told: Told): void {
     const publisher = this.#publisher
     if (publisher === undefined) return
-    const { claim, what, node: _node, ...body } = report
+    const { claim, what, node: _node, ...body } = told.report
     const subject = reportSubject(this.#node, claim, what)
-    publisher.publish(subject, JSON.stringify(body), headers()).then(
+    const h = headers()
+    if (told.traceparent !== undefined) h.set("traceparent", told.traceparent)
+    publisher.publish(subject, JSON.stringify(body), h).then(
       () => {
-        if (this.#unsent.get(claim) === report) this.#unsent.delete(claim)
+        if (this.#unsent.get(claim) === told) this.#unsent.delete(claim)
       },
       () => {
         // A server that is there but slow, or has lost the stream for a moment; the next life sends it otherwise.
         setTimeout(() => {
-          if (this.#publisher === publisher && this.#unsent.get(claim) === report) this.#send(report)
+          if (this.#publisher === publisher && this.#unsent.get(claim) === told) this.#send(told)
         }, 500)
       }
     )

@@ -25,11 +25,13 @@ withParts("an address on a node's link", (shared) => {
   })
   afterAll(() => lab?.close())
 
-  it.each(both)("that is taken off by hand is back and announced: %s", (address) =>
-    binding.takenOffByHand(lab, address)
-  )
+  it.each(both)("that is taken off by hand is back and announced: %s", async (address) => {
+    await binding.takenOffByHand(lab, address)
+  })
 
-  it("that a link flap flushed is back and announced", () => binding.linkFlaps(lab, both))
+  it("that a link flap flushed is back and announced", async () => {
+    await binding.linkFlaps(lab, both)
+  })
 
   it("has a lifetime: a few seconds, and five minutes when the runtime is stopped", async () => {
     const address = lab.address(1)

@@ -1,9 +1,8 @@
 import { expect } from "@effect/vitest"
 import { Node } from "../../../functions/domain/kinds.ts"
-import { drainingSubject } from "../../../runtime/fleet/messages.ts"
 import type { NodeLab } from "../nodeLab.ts"
 import { until } from "../until.ts"
-import { assignmentOf, holderOf, inConflict, macOf, onLinks, soonSeconds } from "./ground.ts"
+import { assignmentOf, holderOf, inConflict, isDrained, macOf, onLinks, soonSeconds } from "./ground.ts"
 
 interface OnLink {
   readonly local: string
@@ -94,13 +93,6 @@ export const lifetimes = async (lab: NodeLab, address: string): Promise<void> =>
   await lab.held([address], { seconds: soonSeconds })
   await lab.mendAll()
   await lab.settled([address])
-}
-
-const isDrained = async (lab: NodeLab, node: string): Promise<boolean> => {
-  const key = await lab.stack.client.jsm.direct.getMessage("KV_assignments", {
-    last_by_subj: drainingSubject(node)
-  })
-  return key !== null && key.data.length > 0
 }
 
 /** A cordoned node hands over what it has when its runtime is stopped; the other one takes it when it has gone. */

@@ -1,5 +1,5 @@
 import { IpClaim } from "../../../functions/domain/kinds.ts"
-import { assignmentSubject, claimKeyOf } from "../../../runtime/fleet/messages.ts"
+import { assignmentSubject, claimKeyOf, drainingSubject } from "../../../runtime/fleet/messages.ts"
 import type { Seen } from "../cluster.ts"
 import { holdersNow } from "../lan/holders.ts"
 import type { NodeLab } from "../nodeLab.ts"
@@ -34,6 +34,14 @@ export const assignmentOf = async (
     last_by_subj: assignmentSubject(node, claimKeyOf(address))
   })
   return key === null || key.data.length === 0 ? undefined : key.json()
+}
+
+/** The node has been told to hand over what it has when its runtime stops. */
+export const isDrained = async (lab: NodeLab, node: string): Promise<boolean> => {
+  const key = await lab.stack.client.jsm.direct.getMessage("KV_assignments", {
+    last_by_subj: drainingSubject(node)
+  })
+  return key !== null && key.data.length > 0
 }
 
 /** Waits for the claim to say that the machine with this MAC has its address. */

@@ -75,6 +75,8 @@ export const nodeOfToken = untoken
 export const presenceSubject = (node: string): string => `$KV.nodes.${token(node)}`
 export const assignmentSubject = (node: string, claim: string): string =>
   `$KV.assignments.${token(node)}.${claim}`
+/** On the deletion of a node's key: the node that has the claim now. Absent when it is placed nowhere any more. */
+export const movedToHeader = "Extip-Moved-To"
 /** Every key of one claim, whatever the node: what the expected sequence is asked of. */
 export const claimSubjects = (claim: string): string => `$KV.assignments.*.${claim}`
 export const completeSubject = (node: string): string => `$KV.assignments.${token(node)}._complete`

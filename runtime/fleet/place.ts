@@ -4,7 +4,13 @@ import * as Effect from "effect/Effect"
 import { PlacementLost } from "../Fleet.ts"
 import { type AtomicMessage, mostInBatch, publishAtomic } from "../nats/atomic.ts"
 import { deletedAssignmentSeconds } from "../nats/configs.ts"
-import { assignmentSubject, claimSubjects, completeSubject, drainingSubject } from "./messages.ts"
+import {
+  assignmentSubject,
+  claimSubjects,
+  completeSubject,
+  drainingSubject,
+  movedToHeader
+} from "./messages.ts"
 import { type FleetAccess, type Plan, planOf } from "./plan.ts"
 import type { FleetReader } from "./reader.ts"
 
@@ -162,8 +168,9 @@ const store = async (
   }
 }
 
-const messagesOf = ({ claim, expected, steps }: Plan, traceparent: string): ReadonlyArray<AtomicMessage> =>
-  steps.map(({ node, assignment }, i) => ({
+const messagesOf = ({ claim, expected, steps }: Plan, traceparent: string): ReadonlyArray<AtomicMessage> => {
+  const holder = steps[0]?.assignment?.holder
+  return steps.map(({ node, assignment }, i) => ({
     subject: assignmentSubject(node, claim),
     body: assignment === undefined ? "" : JSON.stringify(assignment),
     headers: {
@@ -175,10 +182,15 @@ const messagesOf = ({ claim, expected, steps }: Plan, traceparent: string): Read
             "Nats-Expected-Last-Subject-Sequence-Subject": claimSubjects(claim)
           }),
       ...(assignment === undefined
-        ? { "KV-Operation": "DEL", "Nats-TTL": `${deletedAssignmentSeconds}s` }
+        ? {
+            "KV-Operation": "DEL",
+            "Nats-TTL": `${deletedAssignmentSeconds}s`,
+            ...(holder === undefined ? {} : { [movedToHeader]: holder })
+          }
         : {})
     }
   }))
+}
 
 const inBatches = (plans: ReadonlyArray<Plan>): ReadonlyArray<ReadonlyArray<Plan>> => {
   const batches: Array<Array<Plan>> = []

@@ -9,6 +9,7 @@ import {
   Complete,
   type InventoryMessage,
   inventorySubject,
+  movedToHeader,
   nodeOfToken,
   nodeToken,
   Presence,
@@ -33,7 +34,8 @@ export interface ContactOptions {
   /** The slice is read anew. */
   readonly began: () => void
   readonly assignment: (assignment: Assignment, message: JsMsg) => void
-  readonly gone: (claim: string, message: JsMsg) => void
+  /** `movedTo`: the node that has it now. */
+  readonly gone: (claim: string, movedTo: string | undefined, message: JsMsg) => void
   /** The slice holds everything, given the inventory that was sent last. */
   readonly whole: () => void
   readonly draining: (draining: boolean) => void
@@ -166,7 +168,7 @@ export class Contact {
       const isOurs = complete !== undefined && Result.isSuccess(complete)
       // An answer to what we have said in this life: all that was placed before it has been read before it.
       if (isOurs && complete.success.inventory === this.#inventoryId) whole()
-    } else if (removed) gone(key, message)
+    } else if (removed) gone(key, message.headers?.get(movedToHeader) || undefined, message)
     else {
       const read = decodeAssignment(message.string())
       if (Result.isSuccess(read)) assignment(read.success, message)

@@ -105,7 +105,7 @@ export const nodeProcess = (options: NodeProcessOptions): Effect.Effect<NodeProc
         inventory: () => runtime.inventory(),
         began: () => runtime.slice.begin(),
         assignment: (assignment, message) => runtime.tell(message, (slice) => slice.put(assignment)),
-        gone: (claim, message) => runtime.tell(message, (slice) => slice.gone(claim)),
+        gone: (claim, movedTo, message) => runtime.tell(message, (slice) => slice.gone(claim, movedTo)),
         whole: () => runtime.tell(undefined, (slice) => slice.whole()),
         draining: (draining) => {
           runtime.slice.draining = draining

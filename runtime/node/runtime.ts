@@ -13,6 +13,7 @@ import { Poller } from "./kernel/poller.ts"
 import type { KernelEvent } from "./kernel/types.ts"
 import { Lan } from "./lan.ts"
 import { type LinkChoice, usableLinks } from "./links.ts"
+import { OutOfReach } from "./outOfReach.ts"
 import { Peers } from "./peers.ts"
 import { Slice } from "./slice.ts"
 import { SliceFile } from "./sliceFile.ts"
@@ -53,6 +54,7 @@ export class NodeRuntime {
   readonly #options: RuntimeOptions
   readonly #around: Surroundings
   readonly #binder: Binder
+  readonly #outOfReach: OutOfReach
   readonly #kernel: Kernel
   readonly #poller = new Poller()
   readonly #lans = new Map<number, Lan>()
@@ -107,6 +109,9 @@ export class NodeRuntime {
     }
     this.holder = new Holder(this.#around)
     this.#binder = new Binder(this.#around, this.holder)
+    this.#outOfReach = new OutOfReach(this.#around, this.holder, (held, reason) =>
+      this.#release(held, reason)
+    )
     this.standbys = new Standbys(this.#around, this.holder, this.#stop.signal)
   }
 
@@ -143,6 +148,7 @@ export class NodeRuntime {
       this.#beat()
       this.holder.announceDue()
       this.#handOverDead()
+      this.#outOfReach.look()
     }, beatMillis)
     void this.holder.verify([...this.holder.table])
     while (!signal.aborted) {
@@ -176,17 +182,24 @@ export class NodeRuntime {
 
   /** The slice, as NATS tells it. The message's trace goes on in what it brings about. */
   tell(message: JsMsg | undefined, change: (slice: Slice) => void): void {
+    const { isWhole } = this.slice
     this.#message = message
     try {
       change(this.slice)
     } finally {
       this.#message = undefined
     }
+    if (isWhole || !this.slice.isWhole) return
+    // What was found in the kernel, and has not been assigned as far as this process remembers, is not in the slice.
+    for (const { claim } of this.holder.table) {
+      if (this.slice.find(claim) === undefined) this.#options.changed(claim, undefined, undefined)
+    }
   }
 
   /** @throws BindFailure */
   async bind(assignment: Assignment): Promise<Bound | undefined> {
     this.standbys.delete(assignment.claim)
+    this.#outOfReach.stays(this.holder.table.get(assignment.claim))
     return await this.#binder.bind(assignment)
   }
 
@@ -195,7 +208,9 @@ export class NodeRuntime {
     if (held !== undefined) {
       // Taken by the very assignment that makes us the standby: the word that makes us the holder is on its way.
       if (held.taken && held.term >= assignment.term) return
-      await this.#release(held, `${assignment.holder ?? "another node"} is to hold it`)
+      const reason = `${assignment.holder ?? "another node"} is to hold it`
+      if (await this.#outOfReach.keeps(held, assignment.holder, reason)) return
+      await this.#release(held, reason)
     }
     this.standbys.set(assignment)
   }
@@ -204,11 +219,13 @@ export class NodeRuntime {
     this.standbys.delete(claim)
     const held = this.holder.table.get(claim)
     if (held === undefined) return undefined
+    if (await this.#outOfReach.keeps(held, this.slice.movedTo(claim), reason)) return undefined
     await this.#release(held, reason)
     return held.address
   }
 
   async #release(held: Held, reason: string): Promise<void> {
+    if (!this.holder.table.has(held)) return
     const { claim, address, index, term } = held
     await this.holder.drop([held])
     this.#around.report({ claim, address, index, term, what: "released", reason })

@@ -40,6 +40,19 @@ describe("a node's slice", () => {
     expect(changes).toEqual(["10-0-0-1 holder 1", "10-0-0-1 gone"])
   })
 
+  it("knows who has been given what it has no longer, until the bucket is read anew", () => {
+    const { slice } = sliceThat(true)
+    slice.put(held())
+    slice.whole()
+    slice.gone("10-0-0-1", "n3")
+    expect(slice.movedTo("10-0-0-1")).toBe("n3")
+    slice.gone("10-0-0-1")
+    expect(slice.movedTo("10-0-0-1")).toBeUndefined()
+    slice.gone("10-0-0-1", "n3")
+    slice.put(held(2))
+    expect(slice.movedTo("10-0-0-1")).toBeUndefined()
+  })
+
   it("does not become a standby of what it holds by the word of a copy that may be old", () => {
     const { slice } = sliceThat(true)
     slice.put(held(2))

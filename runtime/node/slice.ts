@@ -14,6 +14,8 @@ export class Slice {
   readonly #claims = new Map<string, string>()
   /** Claim → assignment, as the bucket has it now */
   readonly #heard = new Map<string, Assignment>()
+  /** Claim → the node that has been given it instead of this one */
+  readonly #movedTo = new Map<string, string>()
   readonly #holds: (claim: string) => boolean
   readonly #changed: (claim: string, assignment: Assignment | undefined) => void
   #isWhole = false
@@ -42,6 +44,11 @@ export class Slice {
     return claim === undefined ? undefined : this.#effective.get(claim)
   }
 
+  /** Who has been given a claim that is no longer this node's; `undefined` when it is nobody's, as far as is known. */
+  movedTo(claim: string): string | undefined {
+    return this.#movedTo.get(claim)
+  }
+
   get all(): ReadonlyArray<Assignment> {
     return [...this.#effective.values()]
   }
@@ -49,20 +56,24 @@ export class Slice {
   /** The bucket is read anew: it may be another one. */
   begin(): void {
     this.#heard.clear()
+    this.#movedTo.clear()
     this.#isWhole = false
   }
 
   put(assignment: Assignment): void {
     const { claim, role, term } = assignment
     this.#heard.set(claim, assignment)
+    this.#movedTo.delete(claim)
     const before = this.#effective.get(claim)
     const takesAway = role === "standby" && this.#holds(claim)
     if (!this.#isWhole && (takesAway || (before !== undefined && term < before.term))) return
     this.#set(claim, assignment)
   }
 
-  gone(claim: string): void {
+  gone(claim: string, movedTo?: string): void {
     this.#heard.delete(claim)
+    if (movedTo === undefined) this.#movedTo.delete(claim)
+    else this.#movedTo.set(claim, movedTo)
     if (this.#isWhole) this.#set(claim, undefined)
   }
 

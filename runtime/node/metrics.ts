@@ -8,6 +8,9 @@ const held = Metric.gauge("extip_addresses_held", { description: "External addre
 const standing = Metric.gauge("extip_addresses_stood_by", {
   description: "External addresses that this node would take over"
 })
+const seen = Metric.gauge("extip_addresses_seen", {
+  description: "Those of them whose holder has been heard: this node would take them over just now"
+})
 const unsent = Metric.gauge("extip_reports_waiting", {
   description: "Reports of this node that NATS has not stored yet"
 })
@@ -45,6 +48,7 @@ export const nodeMetrics = (context: Context.Context<never>): NodeMetrics => ({
   observe: (runtime, reporter) => {
     held.updateUnsafe(runtime.holder.table.size, context)
     standing.updateUnsafe(runtime.standbys.size, context)
+    seen.updateUnsafe(runtime.standbys.seen, context)
     unsent.updateUnsafe(reporter.waiting, context)
     whole.updateUnsafe(runtime.slice.isWhole ? 1 : 0, context)
   }

@@ -13,6 +13,8 @@ import { judge, notSilent } from "./watch.ts"
 
 /** Answers are looked at this much after they were due, at most: else we do not know what we missed. */
 const lateMillis = 100
+/** What was never seen answered, of a node that is given up, is asked for so often. */
+const unseenMillis = 5_000
 
 /** Watches the nodes that this node stands by for, and takes over what nobody answers for any more. */
 export class Standbys {
@@ -36,10 +38,21 @@ export class Standbys {
     return this.#byAddress.size
   }
 
+  /** Those whose holder has been heard within `seenMillis`: it is they that would be taken over just now. */
+  get seen(): number {
+    const since = performance.now() - this.#around.times.seenMillis
+    let count = 0
+    for (const { standing } of this.#byAddress.values()) if (standing.seenAt >= since) count++
+    return count
+  }
+
   set(assignment: Assignment): void {
     const { claim, address, holder, link: pin, term } = assignment
     const before = this.#byAddress.get(address)
     if (before?.pair.node === holder && before?.standing.assignment.term === term) return
+    // The same holder under a newer placement: it has been seen.
+    const seenAt =
+      before !== undefined && before.pair.node === holder ? before.standing.seenAt : Number.NEGATIVE_INFINITY
     this.delete(claim)
     const links = this.#around.links()
     const link = fittingLink(links, address, pin)
@@ -47,7 +60,7 @@ export class Standbys {
     const known = this.#pairs.get(holder)
     const pair = known ?? new Pair(holder)
     const { index } = links.find(({ name }) => name === link.name)!
-    const standing = { assignment, index, seenAt: Number.NEGATIVE_INFINITY }
+    const standing = { assignment, index, seenAt }
     pair.standings.set(claim, standing)
     this.#byAddress.set(address, { pair, standing })
     if (known !== undefined) return
@@ -88,6 +101,7 @@ export class Standbys {
       const lost = await this.#round(pair)
       if (this.#signal.aborted) break
       if (lost) await this.#takeOver(pair)
+      else await this.#takeUnseen(pair)
       const wait = pair.silence.claim > 0 ? 1 : times.watchMillis - times.answerMillis
       await delay(wait, undefined, { signal: this.#signal }).catch(() => undefined)
     }
@@ -155,6 +169,31 @@ export class Standbys {
     const due = [...pair.standings.values()].filter(({ seenAt }) => seenAt >= since)
     if (due.length === 0) return
     this.#around.say({ _tag: "Silent", node: pair.node })
+    await this.#take(pair, due)
+  }
+
+  /**
+   * Of a node that NATS has not heard of for longer than its kernel keeps addresses, everything may be taken that
+   * nobody answers for, seen or not: this process may have been restarted since, or the node have died first.
+   */
+  async #takeUnseen(pair: Pair): Promise<void> {
+    const { times, peers, inContact, lan: lanOf, links } = this.#around
+    const now = performance.now()
+    const isGivenUp =
+      inContact() && peers.absentMillis(pair.node) > times.lifetimeMillis + 2 * times.apartMillis
+    if (!isGivenUp || now - pair.triedAt < unseenMillis) return
+    pair.triedAt = now
+    const due = [...pair.standings.values()].filter(({ seenAt }) => seenAt < now - times.seenMillis)
+    const heard: Array<Standing> = []
+    for (const [index, all] of Map.groupBy(due, (one) => one.index)) {
+      const lan = lanOf(index)
+      const hasCarrier = links().some((link) => link.index === index && link.carrier)
+      if (lan !== undefined && hasCarrier && !(await this.#isDeaf(lan, pair, now))) heard.push(...all)
+    }
+    if (heard.length > 0) await this.#take(pair, heard)
+  }
+
+  async #take(pair: Pair, due: ReadonlyArray<Standing>): Promise<void> {
     await Promise.all(
       Array.from(
         Map.groupBy(due, ({ index }) => index),

@@ -28,6 +28,9 @@ export interface NodeLabOptions {
   readonly hostArgs?: ReadonlyArray<string>
 }
 
+/** Where a node's runtime serves its metrics, on the node. */
+const nodePort = 9464
+
 let labs = 0
 
 /** Many at a time, as a controller does. */
@@ -105,7 +108,7 @@ export class NodeLab {
         main,
         "node",
         ...["--nats", `nats://${this.#nats}`, "--name", node, "--slice", this.#sliceOf(node)],
-        ...["--lifetime-millis", String(this.#options.lifetimeMillis)],
+        ...["--http", `127.0.0.1:${nodePort}`, "--lifetime-millis", String(this.#options.lifetimeMillis)],
         ...more
       ],
       {
@@ -214,9 +217,31 @@ export class NodeLab {
   async settled(addresses: ReadonlyArray<string>, options: HolderOptions = {}): Promise<void> {
     await expectOneHolder(this.lan, addresses, {
       seconds: 15,
-      named: (address) => this.nodeOf(address),
+      named: addresses.length > 50 ? this.#namedByList() : (address) => this.nodeOf(address),
       ...options
     })
+  }
+
+  /** As `nodeOf`, for many: all claims are listed at once, and anew after half a second. */
+  #namedByList(): (address: string) => Promise<string | undefined> {
+    let listed = Promise.resolve(new Map<string, string>())
+    let at = Number.NEGATIVE_INFINITY
+    return async (address) => {
+      if (performance.now() - at > 500) {
+        at = performance.now()
+        listed = this.stack.cluster
+          .list(IpClaim)
+          .then(
+            (claims) =>
+              new Map(
+                claims
+                  .filter(({ status }) => status?.phase === "Bound")
+                  .map(({ metadata, status }) => [metadata.name, status.node])
+              )
+          )
+      }
+      return (await listed).get(claimKeyOf(address))
+    }
   }
 
   /** As `settled`, while the API server or NATS is away: by the wire and the kernels alone. */
@@ -234,13 +259,23 @@ export class NodeLab {
   }
 
   /** Each of them has been seen by its standby: from now on it is taken over when its holder is silent. */
-  async watched(addresses: ReadonlyArray<string>): Promise<void> {
-    const seen = async (address: string) =>
-      (await this.lan.observer.framesOf(address)).length > 0 && (await this.standbyOf(address)) !== undefined
-    await until("every address to have a standby", async () => {
-      for (const address of addresses) if (!(await seen(address))) return false
-      return true
-    })
+  async watched(addresses: ReadonlyArray<string>, seconds = 30): Promise<void> {
+    const seen = async () => {
+      const counts = await Promise.all(
+        Array.from(this.runtimes.keys(), (node) => this.gauge(node, "extip_addresses_seen"))
+      )
+      return counts.reduce((sum, count) => sum + count, 0)
+    }
+    const last = async () => `${await seen()} of ${addresses.length}`
+    const isSeen = async () => (await seen()) >= addresses.length
+    await until("the standbys to have seen every address", isSeen, { seconds, last })
+  }
+
+  /** A number on the page /metrics of a node's runtime. */
+  async gauge(node: string, name: string): Promise<number> {
+    const url = `http://${await this.lan.letIn(node, nodePort)}/metrics`
+    const page = await (await fetch(url, { signal: AbortSignal.timeout(2_000) })).text()
+    return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "m").exec(page)?.[1] ?? Number.NaN)
   }
 
   /** The node that stands by for an address. */
@@ -328,8 +363,16 @@ export class NodeLab {
     ].join("\n")
   }
 
+  /** One by one: for thousands, one request takes the API server longer than it is waited for. */
+  async #freeAll(): Promise<void> {
+    const claims = await this.stack.cluster.list(IpClaim)
+    await each(claims, ({ metadata }) =>
+      this.stack.cluster.delete(IpClaim, { namespace: "", name: metadata.name })
+    )
+  }
+
   async close(): Promise<void> {
-    await this.stack.cluster.deleteAll(IpClaim)
+    await this.#freeAll()
     for (const node of this.lan.nodes) rmSync(this.#sliceOf(node), { force: true })
     await this.lan.close()
     await this.stack.close()

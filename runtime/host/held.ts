@@ -1,11 +1,11 @@
-import type { JsMsg } from "@nats-io/jetstream"
 import { parseTraceparent } from "../trace/context.ts"
+import type { Delivery } from "./delivery.ts"
 import type { Woken } from "./run.ts"
 import type { Cause } from "./work.ts"
 
 /** An event that was received, until all that it woke is done. */
 export interface Held extends Cause {
-  message: JsMsg | undefined
+  message: Delivery | undefined
   readonly woken: Woken | undefined
 }
 

@@ -88,6 +88,7 @@ export const runHost = async (
         metrics,
         concurrency: options.concurrency ?? 32,
         say,
+        connection,
         services: {
           api: options.api,
           view,

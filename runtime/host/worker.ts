@@ -1,9 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises"
 import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream"
+import type { NatsConnection } from "@nats-io/transport-node"
 import type { FleetEvent } from "../Fleet.ts"
 import type { FunctionDefinition } from "../Function.ts"
 import { Acks } from "./acks.ts"
 import { ackWaitMillis, consume, ensureConsumer, markWoken, unpin } from "./consumer.ts"
+import { Delivery } from "./delivery.ts"
 import { fromFleet, type Held } from "./held.ts"
 import type { HostMetrics } from "./metrics.ts"
 import type { OutcomeNews } from "./outcomes.ts"
@@ -28,6 +30,7 @@ export interface WorkerOptions {
   readonly metrics: HostMetrics
   readonly concurrency: number
   readonly say: (news: WorkerNews) => void
+  readonly connection: NatsConnection
 }
 
 export type WorkerNews =
@@ -149,16 +152,16 @@ export class Worker {
     const again = this.#held.get(message.seq)
     if (again !== undefined) {
       // The server lost patience while we were still at it; from now on this delivery counts.
-      again.message = message
+      again.message = new Delivery(this.#options.connection, message)
       return
     }
-    const { fn, reader, metrics } = this.#options
+    const { connection, fn, reader, metrics } = this.#options
     if (followsFleet(fn)) this.#beActive()
     metrics.received(fn.name)
     const held: Held = {
       sequence: message.seq,
       outstanding: 0,
-      message,
+      message: new Delivery(connection, message),
       woken: wokenBy(message),
       settle: () => {
         this.#held.delete(held.sequence)

@@ -5,6 +5,7 @@ import { asEvents } from "../fleet/asEvents.ts"
 import type { FleetState } from "../fleet/state.ts"
 import { type Kind, type Ref, refKey, refOf } from "../Kind.ts"
 import { activeSubject, type ParsedSubject, parseSubject, parseWake, resourceToken } from "../nats/names.ts"
+import { own } from "../nats/own.ts"
 import type { Trigger, Verb } from "../Trigger.ts"
 import { parseTraceparent } from "../trace/context.ts"
 import type { View } from "../View.ts"
@@ -135,7 +136,9 @@ const fleetTargets = (
 
 /** What the event's headers tell of who made the change. */
 export const wokenBy = (message: JsMsg): Woken => {
-  const header = (name: string) => message.headers?.get(name) ?? ""
+  // In one pass: the client goes through all names for each that is asked for.
+  const headers = new Map(message.headers ?? [])
+  const header = (name: string) => own(headers.get(name)?.[0] ?? "")
   const manager = header("ce-manager")
   const parent = parseTraceparent(header("traceparent"))
   return {

@@ -2,6 +2,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { type Kind, type KubeObject, type Ref, refKey, resourceName } from "../Kind.ts"
 import type { RawObject } from "../kube/api.ts"
+import { own } from "../nats/own.ts"
 import type { Verb } from "../Trigger.ts"
 import type { Change, Index, View } from "../View.ts"
 
@@ -150,7 +151,7 @@ export class WorldView implements View {
   }
 
   #rememberDeletion(uid: string): void {
-    this.#deleted.add(uid)
+    this.#deleted.add(own(uid))
     if (this.#deleted.size > rememberedDeletions) {
       for (const oldest of this.#deleted) {
         this.#deleted.delete(oldest)

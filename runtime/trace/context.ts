@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto"
+import { own } from "../nats/own.ts"
 
 /** W3C trace context: 16 bytes of trace id, 8 bytes of span id, in lower-case hex. */
 export interface SpanContext {
@@ -28,5 +29,5 @@ export const traceparentOf = (span: SpanContext): string => `00-${span.traceId}-
 
 export const parseTraceparent = (header: string | undefined): SpanContext | undefined => {
   const match = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$/.exec(header ?? "")
-  return match === null ? undefined : { traceId: match[1]!, spanId: match[2]! }
+  return match === null ? undefined : { traceId: own(match[1]!), spanId: own(match[2]!) }
 }

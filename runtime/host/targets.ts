@@ -3,7 +3,7 @@ import type { FleetEvent } from "../Fleet.ts"
 import type { FunctionDefinition } from "../Function.ts"
 import { asEvents } from "../fleet/asEvents.ts"
 import type { FleetState } from "../fleet/state.ts"
-import { type Kind, type Ref, refKey, refOf } from "../Kind.ts"
+import { type Kind, type Ref, refOf } from "../Kind.ts"
 import { activeSubject, type ParsedSubject, parseSubject, parseWake, resourceToken } from "../nats/names.ts"
 import { own } from "../nats/own.ts"
 import type { Trigger, Verb } from "../Trigger.ts"
@@ -21,11 +21,18 @@ export type Received =
 export class Targets {
   readonly #fn: FunctionDefinition<any>
   readonly #view: View
-  /** `resource namespace/name uid` → the generation whose event came last, for triggers that look at the spec only */
+  /** Resources with a trigger that looks at the spec only. */
+  readonly #specOnly: ReadonlySet<string>
+  /** uid → the generation whose event came last, for those */
   readonly #generations = new Map<string, string>()
 
   constructor(fn: FunctionDefinition<any>, view: View) {
     this.#fn = fn
+    this.#specOnly = new Set(
+      fn.on.flatMap(({ source }) =>
+        source._tag === "Events" && source.specOnly ? [resourceToken(source.kind)] : []
+      )
+    )
     this.#view = view
   }
 
@@ -42,10 +49,9 @@ export class Targets {
 
   /** For an event, once the view holds it. */
   ofEvent({ resource, ref, verb }: ParsedSubject, message: JsMsg): ReadonlyArray<Target> {
-    const isNewSpec = this.#isNewSpec(
-      `${resource} ${refKey(ref)} ${message.headers?.get("ce-uid")}`,
-      message.headers?.get("ce-generation") ?? ""
-    )
+    const isNewSpec =
+      !this.#specOnly.has(resource) ||
+      this.#isNewSpec(message.headers?.get("ce-uid") ?? "", verb, message.headers?.get("ce-generation") ?? "")
     return this.#fn.on.flatMap((trigger) => {
       const { source } = trigger
       if (source._tag !== "Events" || resourceToken(source.kind) !== resource) return []
@@ -108,10 +114,11 @@ export class Targets {
     return [{ _tag: "Object", kind: trigger.target!, ref, gives: trigger.gives === "key" ? "key" : "object" }]
   }
 
-  #isNewSpec(key: string, generation: string): boolean {
-    if (generation === "") return true
-    const isNew = this.#generations.get(key) !== generation
-    this.#generations.set(key, generation)
+  #isNewSpec(uid: string, verb: Verb, generation: string): boolean {
+    if (verb === "deleted") this.#generations.delete(uid)
+    if (verb === "deleted" || generation === "") return true
+    const isNew = this.#generations.get(uid) !== generation
+    if (isNew) this.#generations.set(own(uid), generation)
     return isNew
   }
 }

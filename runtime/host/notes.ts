@@ -2,15 +2,18 @@ import { createHash } from "node:crypto"
 import { hostname } from "node:os"
 import { setTimeout as delay } from "node:timers/promises"
 import * as Effect from "effect/Effect"
-import type { KindId, KubeObject } from "../Kind.ts"
+import type { KindId, KubeObject, Metadata } from "../Kind.ts"
 import type { EventNote } from "../Kube.ts"
 import type { KubeApi } from "../kube/api.ts"
+import { own } from "../nats/own.ts"
 
 const eventKind: KindId = { group: "", version: "v1", kind: "Event", plural: "events", namespaced: true }
 
 interface Queued {
   readonly kind: KindId
-  readonly object: KubeObject
+  /** Of the object that it is about: no more, since the view may have dropped that long before. */
+  readonly about: Pick<Metadata, "name" | "namespace" | "uid" | "resourceVersion">
+  readonly digest: string
   readonly reporter: string
   readonly note: EventNote
   readonly at: string
@@ -28,6 +31,7 @@ const remembered = 50_000
 export class Notes {
   readonly #api: KubeApi
   readonly #queue: Array<Queued> = []
+  /** Digests of what was said, the oldest first. */
   readonly #said = new Set<string>()
   readonly #perSecond: number
   readonly #signal: AbortSignal
@@ -45,9 +49,9 @@ export class Notes {
   }
 
   add(kind: KindId, object: KubeObject, reporter: string, note: EventNote): void {
-    const what = identityOf(object, note)
-    if (this.#said.has(what)) return
-    this.#said.add(what)
+    const digest = digestOf(object, note)
+    if (this.#said.has(digest)) return
+    this.#said.add(digest)
     if (this.#said.size > remembered) {
       for (const oldest of this.#said) {
         this.#said.delete(oldest)
@@ -58,7 +62,9 @@ export class Notes {
       this.#queue.shift()
       this.dropped++
     }
-    this.#queue.push({ kind, object, reporter, note, at: new Date().toISOString() })
+    const { name, namespace, uid, resourceVersion } = object.metadata
+    const about = { name, uid, resourceVersion, ...(namespace === undefined ? {} : { namespace }) }
+    this.#queue.push({ kind, about, digest, reporter, note, at: new Date().toISOString() })
     while (this.#running < Math.min(atOnce, this.#queue.length)) void this.#drain()
   }
 
@@ -97,23 +103,23 @@ export class Notes {
     this.#tokens -= 1
   }
 
-  #write({ kind, object, reporter, note, at }: Queued) {
+  #write({ kind, about, digest, reporter, note, at }: Queued) {
     // Events of cluster-scoped objects live in `default`, as kubelet's do.
-    const namespace = object.metadata.namespace ?? "default"
+    const namespace = about.namespace ?? "default"
     return this.#api.create(
       eventKind,
       namespace,
       {
         apiVersion: "v1",
         kind: "Event",
-        metadata: { name: nameOf(object, note), namespace },
+        metadata: { name: `${about.name.slice(0, 200)}.${digest}`, namespace },
         involvedObject: {
           apiVersion: kind.group === "" ? kind.version : `${kind.group}/${kind.version}`,
           kind: kind.kind,
-          name: object.metadata.name,
-          ...(object.metadata.namespace === undefined ? {} : { namespace }),
-          uid: object.metadata.uid,
-          resourceVersion: object.metadata.resourceVersion
+          name: about.name,
+          ...(about.namespace === undefined ? {} : { namespace }),
+          uid: about.uid,
+          resourceVersion: about.resourceVersion
         },
         type: note.type,
         reason: note.reason,
@@ -132,11 +138,11 @@ export class Notes {
   }
 }
 
-/** What makes two Events the same. */
-const identityOf = (object: KubeObject, note: EventNote): string =>
-  `${object.metadata.uid} ${note.reason} ${note.once ?? note.message}`
-
-const nameOf = (object: KubeObject, note: EventNote): string => {
-  const digest = createHash("sha256").update(identityOf(object, note)).digest("hex")
-  return `${object.metadata.name.slice(0, 200)}.${digest.slice(0, 16)}`
-}
+/** What makes two Events the same, in 16 digits. */
+const digestOf = (object: KubeObject, note: EventNote): string =>
+  own(
+    createHash("sha256")
+      .update(`${object.metadata.uid} ${note.reason} ${note.once ?? note.message}`)
+      .digest("hex")
+      .slice(0, 16)
+  )

@@ -40,6 +40,8 @@ export interface ContactOptions {
   readonly whole: () => void
   readonly draining: (draining: boolean) => void
   readonly peer: (node: string, presence: Presence) => void
+  /** Its key was deleted, or has expired. */
+  readonly peerGone: (node: string) => void
   /** The inventory has been stored: reports may follow. */
   readonly ready: () => void
   readonly ended: () => void
@@ -153,7 +155,10 @@ export class Contact {
 
   #peer(message: JsMsg): void {
     const name = nodeOfToken(message.subject.split(".")[2] ?? "")
-    if (isRemoval(message)) return
+    if (isRemoval(message)) {
+      this.#options.peerGone(name)
+      return
+    }
     const presence = decodePresence(message.string())
     if (Result.isSuccess(presence)) this.#options.peer(name, presence.success)
   }

@@ -32,6 +32,8 @@ export class Pair {
   silence: Silence = notSilent
   /** When the holder was heard last, of itself. */
   heardAt = Number.NEGATIVE_INFINITY
+  /** When it was last tried to take what was never seen. */
+  triedAt = Number.NEGATIVE_INFINITY
   /** What the last round asked for: while the holder is silent, the same is asked for again. */
   #last: Standing | undefined
   #turn: Array<Standing> = []

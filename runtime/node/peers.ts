@@ -6,6 +6,36 @@ export class Peers {
   readonly #links = new Map<string, ReadonlyArray<FleetLink>>()
   /** MAC → node */
   readonly #nodes = new Map<string, string>()
+  /** Those that NATS hears of. */
+  readonly #present = new Set<string>()
+  /** Node → since when NATS has not heard of it */
+  readonly #absentSince = new Map<string, number>()
+  #readAt = Number.POSITIVE_INFINITY
+
+  /** NATS is read anew: nothing has been heard of anybody yet. */
+  begin(): void {
+    this.#readAt = performance.now()
+    this.#present.clear()
+    this.#absentSince.clear()
+  }
+
+  /** NATS hears of the node. */
+  hear(node: string): void {
+    this.#present.add(node)
+    this.#absentSince.delete(node)
+  }
+
+  /** NATS hears of it no more. */
+  gone(node: string): void {
+    this.#present.delete(node)
+    this.#absentSince.set(node, performance.now())
+  }
+
+  /** For so long NATS has been there and has not heard of the node. */
+  absentMillis(node: string): number {
+    if (this.#present.has(node)) return 0
+    return Math.max(0, performance.now() - (this.#absentSince.get(node) ?? this.#readAt))
+  }
 
   set(node: string, links: ReadonlyArray<FleetLink>): void {
     this.#links.set(node, links)

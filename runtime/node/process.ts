@@ -103,7 +103,10 @@ export const nodeProcess = (options: NodeProcessOptions): Effect.Effect<NodeProc
         ...options.times,
         presence: () => runtime.presence(),
         inventory: () => runtime.inventory(),
-        began: () => runtime.slice.begin(),
+        began: () => {
+          runtime.slice.begin()
+          runtime.peers.begin()
+        },
         assignment: (assignment, message) => runtime.tell(message, (slice) => slice.put(assignment)),
         gone: (claim, movedTo, message) => runtime.tell(message, (slice) => slice.gone(claim, movedTo)),
         whole: () => runtime.tell(undefined, (slice) => slice.whole()),
@@ -111,8 +114,10 @@ export const nodeProcess = (options: NodeProcessOptions): Effect.Effect<NodeProc
           runtime.slice.draining = draining
         },
         peer: (name, { links }) => {
+          runtime.peers.hear(name)
           if (name !== node) runtime.peers.set(name, links)
         },
+        peerGone: (name) => runtime.peers.gone(name),
         ready: () => reporter.begin(nats.connection),
         ended: () => reporter.end(),
         say: (message) => say({ _tag: "Trouble", message })

@@ -174,8 +174,12 @@ class Deciding {
         : this.demands.candidate(node)?.linkFor(address, imposed) !== undefined
     }
     const former = placement?.holder === holder ? placement.standby : undefined
+    // Of a holder that is lost its standby alone has seen what it had.
+    const isWatching =
+      former !== undefined && !isThere && fleet.inventories.get(former)?.held.has(name) !== true
+    const keepsWatch = isWatching && !["lost", "abandoned"].includes(stateOf(fleet, former))
     const standby =
-      former !== undefined && canStandBy(former)
+      former !== undefined && (keepsWatch || canStandBy(former))
         ? former
         : this.placements.chooseStandby(name, holder, demand, canStandBy)
     const isSo =

@@ -223,6 +223,9 @@ describe("assign-on-claim is woken", () => {
     expect(site.where(one)).toBe("n2, then n1")
     site.fleet.abandon("n2")
     await site.settle()
+    expect(site.where(one)).toBe("n2, then n1")
+    site.says("n1", "taken", one)
+    await site.settle()
     expect(site.where(one)).toBe("n1")
   })
 

@@ -116,15 +116,33 @@ describe("a node that is lost", () => {
     expect(story.where(one)).toBe("n1, then n3")
   })
 
-  it("is replaced by its standby once it is given up, else by another", async () => {
+  it("keeps its standby, whatever becomes of that one's right to have it: it alone has seen the address there", async () => {
     const story = await boundOnFirst()
+    story.fleet.lose("n1")
+    await story.ipNode("n2", { unschedulable: true })
+    await story.assign(one)
+    expect(story.where(one)).toBe("n1, then n2")
+  })
+
+  it("is replaced by its standby if it has never said that it has the address", async () => {
+    const story = new Story().join("n1", "n2", "n3")
+    await story.claims(one)
+    await story.assign(one)
     story.fleet.abandon("n1")
     await story.assign(one)
     expect(story.where(one)).toBe("n2, then n3")
+  })
+
+  it("is left to its standby as long as that lives, since it may have lost NATS alone; else replaced by another", async () => {
+    const story = await boundOnFirst()
+    story.fleet.abandon("n1")
+    await story.assign(one)
+    expect(story.where(one)).toBe("n1, then n2")
+    story.fleet.lose("n2")
     story.fleet.abandon("n2")
     await story.ipNode("n3", { unschedulable: true })
     await story.assign(one)
-    expect(story.holder(one)).toBe("n2")
+    expect(story.holder(one)).toBe("n1")
     await story.ipNode("n3", { unschedulable: false })
     await story.assign(one)
     expect(story.where(one)).toBe("n3")

@@ -25,6 +25,12 @@ const whomToAwait = (last: string | undefined, fleet: FleetView): string | undef
   return undefined
 }
 
+/** Whether the node has said that it has the address, and has not given it back since. */
+const wasBound = (claim: string, node: string, fleet: FleetView): boolean => {
+  const what = fleet.reports(claim).get(node)?.what
+  return fleet.inventories.get(node)?.held.has(claim) ?? (what === "bound" || what === "taken")
+}
+
 /** Says what becomes of an address, given who has it now. */
 export const judge = (
   claim: string,
@@ -48,7 +54,12 @@ export const judge = (
   const { node, by } = present
   const goes = (why: string): Judgement => ({ _tag: "Goes", from: node, why: `${node} ${why}` })
   const state = stateOf(fleet, node)
-  if (state === "abandoned") return goes("is lost")
+  if (state === "abandoned") {
+    // It may be NATS alone that it has lost. Its standby takes over as soon as it is silent, and nobody else is to.
+    const standby = node === placement?.holder ? placement.standby : undefined
+    const isWatched = standby !== undefined && stateOf(fleet, standby) === "alive"
+    return isWatched && wasBound(claim, node, fleet) ? { _tag: "Stays", node } : goes("is lost")
+  }
   if (state !== "alive") {
     // Its kernel may answer still, and its standby takes over when it does not: nobody else is to do so.
     return node === placement?.holder ? { _tag: "Stays", node } : waits(node)

@@ -140,8 +140,8 @@ describe("a node that returns", () => {
     await story.assign(one)
     story.says("n1", "bound", one).fleet.abandon("n1")
     await story.assign(one)
-    expect(story.where(one)).toBe("n2, then n3")
-    // n2 has asked for it on the wire, and was answered.
+    // n2 asks for it on the wire, and is answered.
+    expect(story.where(one)).toBe("n1, then n2")
     story.fleet.join("n1")
     story.fleet.inventory("n1", has(`${one}@1`))
     await story.assign(one)
@@ -154,7 +154,7 @@ describe("a node that returns", () => {
     await story.assign(one)
     story.says("n1", "bound", one).fleet.abandon("n1")
     await story.assign(one)
-    story.says("n2", "bound", one)
+    story.says("n2", "taken", one)
     story.fleet.join("n1")
     story.fleet.inventory("n1", has(`${one}@1`))
     await story.assign(one)

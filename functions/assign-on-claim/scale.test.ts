@@ -29,13 +29,16 @@ const worldWith = (placements: ReadonlyMap<string, Placement>, lost?: string): W
     standingBy: () => new Set(),
     reports: () => new Map(),
     inventories: new Map(
-      nodes.map((node) => {
-        const entries = Array.from(held.get(node) ?? [], (claim) => {
-          const { address, term } = placements.get(claim)!
-          return [claim, { address, term, link: "eth0" }] as const
+      // Of the one that is lost nothing has been heard: what it had is not left to its standbys.
+      nodes
+        .filter((node) => node !== lost)
+        .map((node) => {
+          const entries = Array.from(held.get(node) ?? [], (claim) => {
+            const { address, term } = placements.get(claim)!
+            return [claim, { address, term, link: "eth0" }] as const
+          })
+          return [node, { id: node, held: new Map(entries) }]
         })
-        return [node, { id: node, held: new Map(entries) }]
-      })
     ),
     completed: (node) => node,
     followedMillis: () => 60_000

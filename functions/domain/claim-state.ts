@@ -33,8 +33,9 @@ interface Holding {
 export const timeOf = (millis: number): string => new Date(millis).toISOString().replace(/\.\d+Z$/, "Z")
 
 /**
- * What the status of a claim is to say, by what the nodes have said. `undefined`: whoever had the address has not been
- * heard of in this life of JetStream, so the status stays as it is.
+ * What the status of a claim is to say, by what the nodes have said. `undefined`: it stays as it is. Whoever had the
+ * address has not been heard of in this life of JetStream; or there is no node at all, and nothing was said before: where
+ * addresses are announced by other means, no claim costs a write for that.
  */
 export const claimStateOf = (
   claim: IpClaim,
@@ -43,6 +44,7 @@ export const claimStateOf = (
   now: number
 ): ClaimState | undefined => {
   const { name } = claim.metadata
+  if (claim.status === undefined && fleet.nodes.size === 0 && fleet.reports(name).size === 0) return undefined
   const { status = {} } = claim
   const placed = fleet.placements.get(name)?.holder
   const holder = holderOf(claim, fleet)

@@ -128,6 +128,13 @@ describe("record-on-bind", () => {
     expect(status(world)?.retryAt).toBe("2026-01-01T00:00:05Z")
   })
 
+  it("writes nothing where there are no nodes: addresses may be announced by other means", async () => {
+    const world = new World([recordOnBind(defaultSettings)])
+    await claim(world, address)
+    await world.settle()
+    expect(status(world)).toBeUndefined()
+  })
+
   it("does not move anything when JetStream is wiped under living nodes", async () => {
     const world = await started()
     report(world, "n1", "bound")

@@ -9,6 +9,7 @@ import { SpanRecorder } from "../trace/recorder.ts"
 import { type BindFailure, HeldByForeign, HeldByOurs, KernelSaidNo, NoFittingLink, Wire } from "../Wire.ts"
 import { Contact } from "./contact.ts"
 import { Duties } from "./duties.ts"
+import { FewLines } from "./fewLines.ts"
 import type { LinkChoice } from "./links.ts"
 import { nodeMetrics } from "./metrics.ts"
 import { describeNews, levelOf } from "./news.ts"
@@ -89,11 +90,13 @@ export const nodeProcess = (options: NodeProcessOptions): Effect.Effect<NodeProc
         metrics.ended(functionName, ended._tag)
         const about = Effect.annotateLogs({ function: functionName, object })
         if (ended._tag === "Done" && ended.decision !== undefined) {
-          log(Effect.logInfo(ended.decision).pipe(about))
-        } else if (ended._tag === "Again") log(Effect.logDebug(`again: ${ended.cause}`).pipe(about))
+          done.add(Effect.logInfo(ended.decision).pipe(about))
+        } else if (ended._tag === "Again") again.add(Effect.logDebug(`again: ${ended.cause}`).pipe(about))
         else if (ended._tag === "Park") log(Effect.logError(ended.cause).pipe(about))
       }
     })
+    const done = new FewLines(log, (more) => log(Effect.logInfo(`and ${more} more addresses in this moment`)))
+    const again = new FewLines(log, (more) => log(Effect.logDebug(`and ${more} more are tried again`)))
 
     const talk = async (nats: Context.Service.Shape<typeof Nats>, signal: AbortSignal): Promise<void> => {
       recorder = new SpanRecorder(nats.connection, nats.isConnected)

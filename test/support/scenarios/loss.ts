@@ -59,7 +59,7 @@ export const runtimeLost = async (
   node: string
 ): Promise<void> => {
   await lab.killNode(node)
-  await lab.movedOff(node, addresses, 5 + lab.lifetimeMillis / 1000)
+  await lab.movedOff(node, addresses, 15 + lab.lifetimeMillis / 1000)
   await lab.held(addresses, { seconds: 5 })
   await lab.mendAll()
   await lab.settled(addresses)
@@ -76,7 +76,7 @@ export const runtimeFrozen = async (
     .filter(([, on]) => on.includes(node))
     .map(([address]) => address)
   await runtime.stop()
-  await lab.movedOff(node, addresses, 5 + lab.lifetimeMillis / 1000)
+  await lab.movedOff(node, addresses, 15 + lab.lifetimeMillis / 1000)
   await lab.held(addresses, { seconds: 5 })
   const mark = lab.lan.observer.mark()
   runtime.continue()

@@ -95,8 +95,12 @@ export const nodeProcess = (options: NodeProcessOptions): Effect.Effect<NodeProc
         else if (ended._tag === "Park") log(Effect.logError(ended.cause).pipe(about))
       }
     })
-    const done = new FewLines(log, (more) => log(Effect.logInfo(`and ${more} more addresses in this moment`)))
-    const again = new FewLines(log, (more) => log(Effect.logDebug(`and ${more} more are tried again`)))
+    const done = new FewLines<Effect.Effect<void>>(log, (more) =>
+      log(Effect.logInfo(`and ${more} more addresses in this moment`))
+    )
+    const again = new FewLines<Effect.Effect<void>>(log, (more) =>
+      log(Effect.logDebug(`and ${more} more are tried again`))
+    )
 
     const talk = async (nats: Context.Service.Shape<typeof Nats>, signal: AbortSignal): Promise<void> => {
       recorder = new SpanRecorder(nats.connection, nats.isConnected)

@@ -30,22 +30,17 @@ withParts("addresses on the wire", (shared) => {
   afterAll(() => lab?.close())
 
   describe("whose NATS", () => {
-    it("is killed and restarted stay where they are", async () => {
-      await nats.nothingMoves(lab, addresses, async () => {
-        await lab.natsRestarts()
-        await lab.ready()
-      })
-    })
-    it("is away for a while stay where they are", () => nats.natsAway(lab, addresses, 7))
+    it("is away for longer than nodes are remembered stay where they are", () =>
+      nats.natsAway(lab, addresses, 5.5))
     it("is away while a node is lost are taken over once, and stay there", () =>
       nats.lostWhileNatsAway(lab, addresses, "n2", 1))
     it("is lost to one node alone stay there, and it comes back to nothing else", () =>
-      nats.cutOff(lab, addresses, "n1", 7))
+      nats.cutOff(lab, addresses, "n1", 6))
   })
 
   describe("on a LAN that splits", () => {
     it("are answered for on each side, and by one node when it has healed", async () => {
-      await nats.split(lab, addresses, ["n3", "n4"], { nats: true, seconds: 4 })
+      await nats.split(lab, addresses, ["n3", "n4"], { nats: true, seconds: 3 })
     })
     it("without NATS are answered for on each side, and by whom they were assigned to when it has healed", async () => {
       await nats.split(lab, addresses, ["n3", "n4"], { nats: false, seconds: 2 })
@@ -60,12 +55,8 @@ withParts("addresses on the wire", (shared) => {
       nats.oneOfTwoHostsDies(lab, addresses, "n4", 0))
   })
 
-  describe("whose whole cluster stops", () => {
-    it("by a power cut return to their last holders with an empty JetStream", () =>
-      nats.clusterStopped(lab, addresses, "hosts powered off"))
-    it("process by process return to their last holders with an empty JetStream", () =>
-      nats.clusterStopped(lab, addresses, "runtimes killed"))
-  })
+  it("whose whole cluster lost its power return to their last holders with an empty JetStream", () =>
+    nats.clusterStopped(lab, addresses, "hosts powered off"))
 
   describe("whose JetStream", () => {
     it("loses all streams stay where they are", () =>
@@ -83,11 +74,5 @@ withParts("addresses on the wire", (shared) => {
     })
     it("is wiped after a failover that the API server has not heard of stay with whom took them", () =>
       nats.unheardFailover(lab, addresses, "n2", nats.wipeStore))
-    it("is put back to an older copy after such a failover stay with whom took them", async () => {
-      await nats.copyStore(lab)
-      await lab.ready()
-      await lab.watched(addresses)
-      await nats.unheardFailover(lab, addresses, "n3", nats.restoreStore)
-    })
   })
 })

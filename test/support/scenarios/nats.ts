@@ -11,6 +11,9 @@ type Addresses = ReadonlyArray<string>
 
 const decodePresence = Schema.decodeUnknownSync(Schema.fromJsonString(Presence))
 
+/** A second and a half in seconds, generously; of thousands one look takes as long. */
+const soon = (addresses: Addresses): number => (addresses.length > 50 ? 20 : 5)
+
 /** Of many addresses, so many are looked at frame by frame. */
 const looked = 50
 
@@ -39,7 +42,7 @@ export const nothingMoves = async (
   const before = await lab.holders(addresses)
   const mark = lab.lan.observer.mark()
   await what()
-  await lab.settled(addresses)
+  await lab.settled(addresses, { seconds: 3 * soon(addresses) })
   expect(await lab.holders(addresses)).toEqual(before)
   expect(await intruders(lab, before, mark)).toEqual([])
   await lab.noPingLost(mark)
@@ -50,7 +53,7 @@ export const natsAway = async (lab: NodeLab, addresses: Addresses, seconds: numb
   await nothingMoves(lab, addresses, async () => {
     await lab.natsDies()
     await delay(seconds * 1000)
-    await lab.held(addresses)
+    await lab.held(addresses, { seconds: 3 * soon(addresses) })
     await lab.mendAll()
     // Longer than the key of a node lives: what had expired while NATS was away is no loss either.
     await delay(6_000)
@@ -67,7 +70,7 @@ export const lostWhileNatsAway = async (
   await lab.natsDies()
   await delay(seconds * 1000)
   await lab.powerCut(node)
-  await lab.held(addresses, { seconds: 5 })
+  await lab.held(addresses, { seconds: soon(addresses) })
   await delay(seconds * 1000)
   await nothingMoves(lab, addresses, () => lab.mendAll())
 }
@@ -113,9 +116,23 @@ export const cutOffThenLost = async (
   await lab.lan.cut(node, "mgmt")
   await delay(seconds * 1000)
   await lab.powerCut(node)
-  await lab.held(addresses, { seconds: 5 })
-  await lab.settled(addresses)
+  await lab.held(addresses, { seconds: soon(addresses) })
+  await lab.settled(addresses, { seconds: 3 * soon(addresses) })
   await lab.lan.mend(node, "mgmt")
+  await nothingMoves(lab, addresses, () => lab.mendAll())
+}
+
+/** A node and the runtime of a standby die at once; what the one had, the other one has not seen since. */
+export const lostUnseen = async (
+  lab: NodeLab,
+  addresses: Addresses,
+  node: string,
+  standby: string
+): Promise<void> => {
+  await Promise.all([lab.powerCut(node), lab.killNode(standby)])
+  lab.startNode(standby)
+  await lab.held(addresses, { seconds: 40 })
+  await lab.settled(addresses, { seconds: 40 })
   await nothingMoves(lab, addresses, () => lab.mendAll())
 }
 
@@ -154,13 +171,13 @@ export const split = async (
   )
   const healedAt = performance.now()
   await lab.lan.heal()
-  await lab.held(addresses, { seconds: 5 })
+  await lab.held(addresses, { seconds: soon(addresses) })
   const healedMillis = Math.round(performance.now() - healedAt)
   if (!nats) {
     expect(await lab.holders(addresses)).toEqual(before)
     await nothingMoves(lab, addresses, () => lab.mendAll())
   }
-  await lab.settled(addresses)
+  await lab.settled(addresses, { seconds: 3 * soon(addresses) })
   return { healedMillis }
 }
 
@@ -179,11 +196,11 @@ export const deafStandby = async (lab: NodeLab, addresses: Addresses, node: stri
       },
       4_000
     )
-    await lab.held(addresses, { seconds: 5 })
+    await lab.held(addresses, { seconds: soon(addresses) })
     await lab.lan.undeafen(node)
-    await lab.held(addresses, { seconds: 5 })
+    await lab.held(addresses, { seconds: soon(addresses) })
   })
-  await lab.settled(addresses)
+  await lab.settled(addresses, { seconds: 3 * soon(addresses) })
 }
 
 /** The functions die while a failover is under way, so many milliseconds after the host of a node. */
@@ -196,7 +213,7 @@ export const functionsDieInFailover = async (
   await lab.powerCut(node)
   await delay(afterMillis)
   await lab.hostsDie()
-  await lab.held(addresses, { seconds: 5 })
+  await lab.held(addresses, { seconds: soon(addresses) })
   await nothingMoves(lab, addresses, () => lab.mendAll())
 }
 
@@ -210,8 +227,8 @@ export const oneOfTwoHostsDies = async (
   await lab.powerCut(node)
   const [dying] = lab.hosts.splice(which, 1)
   await dying?.kill("SIGKILL")
-  await lab.held(addresses, { seconds: 5 })
-  await lab.settled(addresses, { seconds: 30 })
+  await lab.held(addresses, { seconds: soon(addresses) })
+  await lab.settled(addresses, { seconds: 6 * soon(addresses) })
   await nothingMoves(lab, addresses, () => lab.mendAll())
 }
 
@@ -242,7 +259,7 @@ export const clusterStopped = async (
     await delay((late.seconds ?? 0) * 1000)
   }
   await lab.mendAll()
-  await lab.settled(addresses, { seconds: 30 })
+  await lab.settled(addresses, { seconds: 6 * soon(addresses) })
   expect(await lab.holders(addresses)).toEqual(before)
 }
 
@@ -322,7 +339,7 @@ export const unheardFailover = async (
 ): Promise<void> => {
   await lab.hostsDie()
   await lab.powerCut(node)
-  await lab.held(addresses, { seconds: 5 })
+  await lab.held(addresses, { seconds: soon(addresses) })
   await nothingMoves(lab, addresses, async () => {
     await what(lab)
     // The one that was lost as well, which the claims still name.

@@ -14,6 +14,8 @@ import type { SpanRecord } from "../trace/span.ts"
 
 /** As many as a node may be given at once: runs wait for the network, and those that wait together ask together. */
 const concurrency = 10_000
+/** Some 10 ms. */
+const runsPerTurn = 50
 
 export interface DutiesOptions {
   readonly functions: ReadonlyArray<FunctionDefinition<any>>
@@ -102,6 +104,22 @@ export class Duties {
     }
   }
 
+  /** Thousands that are woken in one moment start over some turns of the event loop: the wire is listened to meanwhile. */
+  #turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve)
+      if (this.#waiting.length === 1) setImmediate(() => this.#admit())
+    })
+  }
+  #waiting: Array<() => void> = []
+
+  #admit(): void {
+    const admitted = this.#waiting.slice(0, runsPerTurn)
+    this.#waiting = this.#waiting.slice(runsPerTurn)
+    if (this.#waiting.length > 0) setImmediate(() => this.#admit())
+    for (const start of admitted) start()
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.#works.map((work) => work.stop()))
   }
@@ -113,6 +131,7 @@ export class Duties {
     attempt: number,
     services: RunServices
   ): Promise<RunResult> {
+    await this.#turn()
     const woken = causes.findLast((cause) => cause.woken !== undefined)?.woken
     const ended = await runOnce(fn, target, attempt, woken, services)
     this.#options.ended(fn.name, describeTarget(target), ended)

@@ -88,17 +88,35 @@ export class Holder {
     }
   }
 
+  /** Announces addresses: a few at once, thousands over some turns of the event loop, as long as they are here. */
   announce(helds: ReadonlyArray<Held>): void {
     const now = performance.now()
-    for (const [index, all] of Map.groupBy(helds, (held) => held.index)) {
-      this.#around.lan(index)?.announce(
-        all.map((held) => {
-          held.announcedAt = now
-          held.announcements++
-          return { address: held.address, signature: signatureOf(held) }
-        })
-      )
+    for (const held of helds) {
+      held.announcedAt = now
+      held.announcements++
     }
+    const isIdle = this.#announcing.length === 0
+    this.#announcing.push(...chunksOf(helds))
+    if (isIdle) this.#announceNext()
+  }
+  #announcing: Array<ReadonlyArray<Held>> = []
+
+  #announceNext(): void {
+    const chunk = this.#announcing[0]
+    if (chunk === undefined) return
+    this.#around.beat()
+    const still = chunk.filter((held) => this.table.has(held) && !held.doubted)
+    for (const [index, all] of Map.groupBy(still, (held) => held.index)) {
+      this.#around
+        .lan(index)
+        ?.announce(all.map((held) => ({ address: held.address, signature: signatureOf(held) })))
+    }
+    if (this.#announcing.length === 1) this.#announcing = []
+    else
+      setImmediate(() => {
+        this.#announcing.shift()
+        this.#announceNext()
+      })
   }
 
   /** Announces what is due for it. */
@@ -159,7 +177,7 @@ export class Holder {
   }
 
   /** Asks the network whether somebody else has what we hold, and keeps what is ours by right. */
-  async verify(which: ReadonlyArray<Held>): Promise<void> {
+  async verify(which: ReadonlyArray<Held>, isKnown = false): Promise<void> {
     const asked = this.doubt(which.filter((held) => this.table.has(held) && !this.#verifying.has(held)))
     for (const held of asked) this.#verifying.add(held)
     try {
@@ -170,7 +188,7 @@ export class Holder {
         await Promise.all(
           Array.from(
             Map.groupBy(open, ({ index }) => index),
-            ([index, all]) => this.#verifyOn(index, all, stalls)
+            ([index, all]) => this.#verifyOn(index, all, stalls, isKnown)
           )
         )
       } while (this.#around.beat() !== stalls)
@@ -179,7 +197,13 @@ export class Holder {
     }
   }
 
-  async #verifyOn(index: number, asked: ReadonlyArray<Held>, stalls: number): Promise<void> {
+  /** `isKnown`: the kernel has answered for them all the time, so that everybody knows where they are. */
+  async #verifyOn(
+    index: number,
+    asked: ReadonlyArray<Held>,
+    stalls: number,
+    isKnown: boolean
+  ): Promise<void> {
     const { lan: lanOf, times, peers } = this.#around
     const lan = lanOf(index)
     if (lan === undefined) return
@@ -218,7 +242,9 @@ export class Holder {
     const refused = await this.#give(keep, times.lifetimeMillis)
     for (const held of refused.keys()) this.table.delete(held)
     for (const held of refused.keys()) this.#around.wake(held.claim)
-    this.announce(keep.filter((held) => this.table.has(held) && !held.doubted))
+    const here = keep.filter((held) => this.table.has(held) && !held.doubted)
+    if (!isKnown) this.announce(here)
+    else for (const held of here) held.announcedAt = performance.now()
   }
 
   #outranks(held: Held, others: ReadonlyArray<Heard>, mac: string): boolean {

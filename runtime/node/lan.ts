@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises"
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises"
 import type { FleetLink } from "../Fleet.ts"
 import { announceFrames, type Heard, parseFrame, probeFrame, type Signature } from "./kernel/frames.ts"
 import { PacketSocket } from "./kernel/packets.ts"
@@ -95,9 +95,13 @@ export class Lan {
           this.#socket.send(
             chunk.map((address) => probeFrame(address, this.mac, undefined, signature?.(address)))
           )
-          if (addresses.length > framesAtOnce) this.drain()
+          if (at + framesAtOnce >= addresses.length) continue
+          // Thousands of frames take longer than anything else of ours may wait.
+          await turn()
+          this.drain()
         }
-        await delay(Math.max(1, gapMillis - (performance.now() - sentAt)))
+        const isLast = probe === probes - 1
+        await delay(isLast ? gapMillis : Math.max(1, gapMillis - (performance.now() - sentAt)))
       }
       // What lies in the socket came in time, however late we look.
       this.drain()
@@ -121,12 +125,9 @@ export class Lan {
 
   /** Tells everybody that the addresses are here. */
   announce(addresses: ReadonlyArray<{ readonly address: string; readonly signature: Signature }>): void {
-    for (let at = 0; at < addresses.length; at += framesAtOnce) {
-      const chunk = addresses.slice(at, at + framesAtOnce)
-      this.#socket.send(
-        chunk.flatMap(({ address, signature }) => announceFrames(address, this.mac, signature))
-      )
-    }
+    this.#socket.send(
+      addresses.flatMap(({ address, signature }) => announceFrames(address, this.mac, signature))
+    )
   }
 
   /** Tells everybody who listens for it, and no neighbour cache, that the addresses are here no more. */

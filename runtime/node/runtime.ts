@@ -150,7 +150,7 @@ export class NodeRuntime {
       this.#handOverDead()
       this.#outOfReach.look()
     }, beatMillis)
-    void this.holder.verify([...this.holder.table])
+    void this.holder.verify([...this.holder.table], true)
     while (!signal.aborted) {
       await this.holder.renew()
       const wait = Math.min(500, this.#options.times.renewMillis / 4)
@@ -173,6 +173,7 @@ export class NodeRuntime {
         const held = newHeld({ claim, address, index: link.index, term, taken }, now)
         held.renewedAt = Math.min(now, now + validSeconds * 1000 - lifetimeMillis)
         held.doubted = true
+        held.announcements = this.#options.times.announceAgainMillis.length + 1
         this.holder.table.add(held)
       }
     }

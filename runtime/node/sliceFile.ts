@@ -21,7 +21,7 @@ const Remembered = Schema.Struct({
 })
 export type Remembered = typeof Remembered.Type
 
-const saveMillis = 200
+const saveMillis = 500
 
 /** The file that keeps what a node knows over a restart of its runtime. On a memory file system: it ends with the host. */
 export class SliceFile {

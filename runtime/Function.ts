@@ -128,7 +128,7 @@ const declared = (spec: Declaration) => {
   }
   for (const { source, target } of spec.on) {
     for (const kind of [source._tag === "Events" ? source.kind : undefined, target]) {
-      if (kind !== undefined && !needs.some((need) => need.verb === "get" && need.kind === kind)) {
+      if (kind !== undefined && !needs.some((need) => need.verb === "watch" && need.kind === kind)) {
         throw new Misdeclared(
           `function "${spec.name}": it is woken by or for ${kind.kind}, so "needs" must contain read(${kind.kind})`
         )

@@ -1,6 +1,7 @@
 import { type Kind, resourceName } from "./Kind.ts"
 
-export type KubeVerb = "get" | "create" | "patch" | "delete"
+/** `watch`: it is in the view, for which the bridge lists and watches it. The others are the function's own requests. */
+export type KubeVerb = "watch" | "get" | "create" | "patch" | "delete"
 
 /** One permission that a function declares: a verb on a resource. RBAC rules are made of these. */
 export interface Need {
@@ -20,23 +21,37 @@ export const seeFleet: ReadonlyArray<FleetNeed> = [{ fleet: "sees" }]
 /** May read `Fleet`, and place claims on its nodes. */
 export const place: ReadonlyArray<FleetNeed> = [{ fleet: "places" }]
 
-/** May read these kinds: from the view, or fresh from the API server. The bridge then watches them. */
+const need = (kind: Kind<any>, verb: KubeVerb, subresource: Need["subresource"] = ""): Need => ({
+  kind,
+  verb,
+  subresource
+})
+
+/** May read these kinds from the view. The bridge then lists and watches them; the function itself asks for nothing. */
 export const read = (...kinds: ReadonlyArray<Kind<any>>): ReadonlyArray<Need> =>
-  kinds.map((kind) => ({ kind, verb: "get", subresource: "" }))
+  kinds.map((kind) => need(kind, "watch"))
 
-/** May create objects of this kind. */
-export const create = (kind: Kind<any>): ReadonlyArray<Need> => [{ kind, verb: "create", subresource: "" }]
+/** May read these kinds from the view, and fresh from the API server: `Kube.get`. */
+export const readFresh = (...kinds: ReadonlyArray<Kind<any>>): ReadonlyArray<Need> =>
+  kinds.flatMap((kind) => [need(kind, "watch"), need(kind, "get")])
 
-/** May change objects of this kind. */
-export const patch = (kind: Kind<any>): ReadonlyArray<Need> => [{ kind, verb: "patch", subresource: "" }]
-
-/** May change the status of objects of this kind. */
-export const patchStatus = (kind: Kind<any>): ReadonlyArray<Need> => [
-  { kind, verb: "patch", subresource: "status" }
+/** Whoever writes an object may get it as well: who loses to another looks at what that other has made of it. */
+const write = (kind: Kind<any>, verb: KubeVerb, subresource?: Need["subresource"]): ReadonlyArray<Need> => [
+  need(kind, "get"),
+  need(kind, verb, subresource)
 ]
 
-/** May delete objects of this kind. */
-export const remove = (kind: Kind<any>): ReadonlyArray<Need> => [{ kind, verb: "delete", subresource: "" }]
+/** May create objects of this kind, and get them. */
+export const create = (kind: Kind<any>): ReadonlyArray<Need> => write(kind, "create")
+
+/** May change objects of this kind, and get them. */
+export const patch = (kind: Kind<any>): ReadonlyArray<Need> => write(kind, "patch")
+
+/** May change the status of objects of this kind, and get them. */
+export const patchStatus = (kind: Kind<any>): ReadonlyArray<Need> => write(kind, "patch", "status")
+
+/** May delete objects of this kind, and get them. */
+export const remove = (kind: Kind<any>): ReadonlyArray<Need> => write(kind, "delete")
 
 /** `patch services/status`, as `kubectl auth can-i` takes it. */
 export const describeNeed = (need: Need): string =>

@@ -54,6 +54,7 @@ export {
   patchStatus,
   place,
   read,
+  readFresh,
   remove,
   seeFleet
 } from "./Needs.ts"

@@ -1,6 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { defineBatchFunction, Fleet, fleetChanged, type Keyed, Kube, place, read } from "#runtime"
+import { defineBatchFunction, Fleet, fleetChanged, type Keyed, Kube, place, read, readFresh } from "#runtime"
 import { EndpointSlice, IpClaim, IpClaimPool, IpNode, Node, Service } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
 import { localEndpointsIndex } from "../domain/local-endpoints-index.ts"
@@ -40,7 +40,7 @@ export const assignOnClaim = (settings: Settings) => {
       EndpointSlice.touched.touches(claimsOfEndpoints(ledgerOf)),
       fleetChanged(["joined", "changed", "lost", "abandoned", "inventory", "report"]).touches(claimsOfFleet)
     ],
-    needs: [read(...ledgerReads, IpNode, EndpointSlice), place],
+    needs: [read(...ledgerReads, IpNode, EndpointSlice), readFresh(IpClaim), place],
     handle: Effect.fnUntraced(function* (claims: ReadonlyArray<Keyed<IpClaim>>) {
       const [kube, fleet, now] = [yield* Kube, yield* Fleet, yield* Clock.currentTimeMillis]
       const endpoints = kube.index(localEndpointsIndex)

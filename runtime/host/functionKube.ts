@@ -227,9 +227,17 @@ export class FunctionKube implements KubeShape {
     ref: Ref,
     failure: KubeFailure
   ): Effect.Effect<never, KubeFailure> {
-    return failure._tag === "Conflict" || failure._tag === "AlreadyExists" || failure._tag === "NotFound"
-      ? this.#fresh(kind, ref).pipe(Effect.ignore, Effect.andThen(Effect.fail(failure)))
-      : Effect.fail(failure)
+    if (failure._tag !== "Conflict" && failure._tag !== "AlreadyExists" && failure._tag !== "NotFound") {
+      return Effect.fail(failure)
+    }
+    return this.#fresh(kind, ref).pipe(
+      // A missing rule is told, and not just slow.
+      Effect.catchIf(
+        (other) => other._tag !== "Forbidden",
+        () => Effect.void
+      ),
+      Effect.andThen(Effect.fail(failure))
+    )
   }
 
   #fresh<A extends KubeObject>(kind: Kind<A>, ref: Ref): Effect.Effect<A | undefined, KubeFailure> {

@@ -5,7 +5,7 @@ import { type Kind, resourceName } from "../Kind.ts"
 export const kindsOf = (functions: ReadonlyArray<FunctionDefinition<any>>): ReadonlyArray<Kind<any>> => {
   const kinds = new Map<string, Kind<any>>()
   for (const fn of functions) {
-    for (const need of fn.needs) if (need.verb === "get") kinds.set(resourceName(need.kind), need.kind)
+    for (const need of fn.needs) if (need.verb === "watch") kinds.set(resourceName(need.kind), need.kind)
   }
   return [...kinds.values()]
 }

@@ -25,6 +25,8 @@ export const requirePermissions = (
     const wanted = new Map<string, { readonly need: Need; readonly by: Array<string> }>()
     for (const fn of functions) {
       for (const need of fn.needs) {
+        // That is the bridge's to do.
+        if (need.verb === "watch") continue
         const key = describeNeed(need)
         const entry = wanted.get(key) ?? { need, by: [] }
         entry.by.push(fn.name)

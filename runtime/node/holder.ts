@@ -230,7 +230,12 @@ export class Holder {
       const has = heard.filter((one) => one.what === "has")
       const ours = has.filter((one) => one.signature !== undefined || peers.nodeOf(one.mac) !== undefined)
       const foreign = has.find((one) => !ours.some(({ mac }) => mac === one.mac))
-      if (ours.length > 0 && !this.#outranks(held, ours, lan.mac)) {
+      // One that asks as well at this moment says in its questions what it holds it by.
+      const asking = heard.filter(
+        ({ what, mac, signature }) =>
+          what === "asks" && signature?.released === false && ours.some((one) => one.mac === mac)
+      )
+      if (ours.length > 0 && !this.#outranks(held, [...ours, ...asking], lan.mac)) {
         const node = peers.nodeOf(ours[0]!.mac) ?? ours[0]!.mac
         await this.#yield(held, `${node} holds it by now`)
       } else {

@@ -2,6 +2,8 @@ import type { Lan } from "./lan.ts"
 import { familyOf } from "./peers.ts"
 
 const rememberedMillis = 60_000
+/** Whoever was none may have become one: asked once for all that is in question at a moment. */
+const trustedMillis = 1_000
 
 /** Addresses that nobody may have: RFC 5737 and RFC 3849, documentation. */
 const decoys = (family: 4 | 6): ReadonlyArray<string> => {
@@ -27,8 +29,10 @@ export class Proxies {
   async without(lan: Lan, macs: ReadonlySet<string>, address: string): Promise<ReadonlySet<string>> {
     const now = performance.now()
     const key = (mac: string) => `${lan.index} ${mac} ${familyOf(address)}`
-    const isKnown = (mac: string) =>
-      (this.#known.get(key(mac))?.at ?? -rememberedMillis) > now - rememberedMillis
+    const isKnown = (mac: string) => {
+      const known = this.#known.get(key(mac))
+      return known !== undefined && now - known.at < (known.isProxy ? rememberedMillis : trustedMillis)
+    }
     if ([...macs].some((mac) => !isKnown(mac))) {
       const answers = await lan.ask(decoys(familyOf(address)), { probes: 2, gapMillis: 30 })
       for (const mac of macs) {

@@ -27,7 +27,10 @@ export interface NodeTimes {
   readonly stallMillis: number
   /** A link without carrier, or a peer that is not heard, for so long is cut off. */
   readonly apartMillis: number
-  /** Announcements are repeated after these, then every `announceMillis`. RFC 5227 §2.3: twice, 2 s apart. */
+  /**
+   * Announcements are repeated after these, then every `announceMillis`. RFC 5227 §2.3: twice, 2 s apart. One comes
+   * before a link that is deaf for less than `apartMillis`, and has lost addresses by it, would hear of nothing.
+   */
   readonly announceAgainMillis: ReadonlyArray<number>
   readonly announceMillis: number
 }
@@ -48,7 +51,7 @@ export const defaultTimes: NodeTimes = {
   slowRoundMillis: 20_000,
   stallMillis: 1_000,
   apartMillis: 1_000,
-  announceAgainMillis: [200, 2_000],
+  announceAgainMillis: [200, 500, 1_500],
   announceMillis: 60_000
 }
 

@@ -32,6 +32,8 @@ export interface BridgeOptions {
   readonly leaseSeconds?: number
   /** A publish that is repeated within this time is stored once. Whole seconds. */
   readonly dedupeSeconds?: number
+  /** On how many NATS servers each stream is kept; without it they are left as they are, and new ones are on one. */
+  readonly replicas?: number | undefined
   readonly times?: Partial<SourceTimes>
   readonly say: (news: BridgeNews) => void
   readonly published: (event: KubeEvent) => void
@@ -54,19 +56,19 @@ const ackTimeoutMillis = 5_000
  */
 export const runBridge = async (options: BridgeOptions, signal: AbortSignal): Promise<void> => {
   const holder = `${hostname()}/${process.pid}/${randomUUID()}`
-  const { js, jsm, leaseSeconds: seconds = 5, dedupeSeconds = dedupeWindowSeconds } = options
-  const lease = new Lease({ js, jsm, holder, seconds, ensureBucket: () => ensureCommon(jsm) })
+  const { js, jsm, leaseSeconds: seconds = 5, dedupeSeconds = dedupeWindowSeconds, replicas } = options
+  const lease = new Lease({ js, jsm, holder, seconds, ensureBucket: () => ensureCommon(jsm, replicas) })
   const stream = new StreamPublisher(options.connection, ackTimeoutMillis)
   let last: LogEnd | undefined
   let wentBack = false
   for (let attempt = 0; !signal.aborted; attempt++) {
     try {
-      await ensureCommon(jsm)
+      await ensureCommon(jsm, replicas)
       options.say({ _tag: "Standby" })
       await lease.acquire(signal)
       const incarnation = wentBack
-        ? await recreateLog(jsm, dedupeSeconds)
-        : await ensureLog(jsm, last, dedupeSeconds)
+        ? await recreateLog(jsm, dedupeSeconds, replicas)
+        : await ensureLog(jsm, last, dedupeSeconds, replicas)
       wentBack = false
       options.say({ _tag: "Active", incarnation })
       attempt = 0

@@ -31,7 +31,11 @@ export interface BridgeProcess {
 export const bridgeProcess = (
   cluster: ClusterAccess,
   kinds: ReadonlyArray<KindId>,
-  options: { readonly leaseSeconds: number; readonly times: Partial<SourceTimes> }
+  options: {
+    readonly leaseSeconds: number
+    readonly replicas: number | undefined
+    readonly times: Partial<SourceTimes>
+  }
 ): Effect.Effect<BridgeProcess, never, Nats> =>
   Effect.gen(function* () {
     const nats = yield* Nats
@@ -90,6 +94,7 @@ export const bridgeProcess = (
             ...nats,
             kinds,
             leaseSeconds: options.leaseSeconds,
+            replicas: options.replicas,
             times: options.times,
             say,
             published: (event) => {

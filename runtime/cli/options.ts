@@ -17,6 +17,19 @@ export const natsPassword = text("nats-password", "NATS_PASSWORD", "the user's p
 export const natsCreds = text("nats-creds", "NATS_CREDS", "path of a NATS credentials file").pipe(
   Flag.optional
 )
+export const natsCa = text(
+  "nats-ca",
+  "NATS_CA",
+  "path of the certificates (PEM) that the servers' certificates are signed by, where the system does not know them"
+).pipe(Flag.optional)
+
+export const natsReplicas = Flag.Int("nats-replicas").pipe(
+  Flag.withFallbackConfig(Config.Int("EXTIP_NATS_REPLICAS")),
+  Flag.optional,
+  Flag.withDescription(
+    "on so many NATS servers each stream is kept, 1 to 5; default: as the streams are, new ones on one [env: EXTIP_NATS_REPLICAS]"
+  )
+)
 
 export const kubeconfig = text(
   "kubeconfig",
@@ -141,13 +154,14 @@ export const watchMillis = millis(
   250
 )
 
-export const natsOptions = { nats, natsUser, natsPassword, natsCreds }
+export const natsOptions = { nats, natsUser, natsPassword, natsCreds, natsCa }
 
 export interface NatsFlags {
   readonly nats: string
   readonly natsUser: Option.Option<string>
   readonly natsPassword: Option.Option<string>
   readonly natsCreds: Option.Option<string>
+  readonly natsCa: Option.Option<string>
 }
 
 /** "a, b" → ["a", "b"] */

@@ -66,7 +66,8 @@ export const natsOptionsOf = (flags: NatsFlags, name: string): NatsOptions => ({
   name,
   user: Option.getOrUndefined(flags.natsUser),
   password: Option.getOrUndefined(flags.natsPassword),
-  creds: Option.getOrUndefined(flags.natsCreds)
+  creds: Option.getOrUndefined(flags.natsCreds),
+  ca: Option.getOrUndefined(flags.natsCa)
 })
 
 export const natsLayer = (flags: NatsFlags, name: string) => Nats.layer(natsOptionsOf(flags, name))

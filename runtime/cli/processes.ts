@@ -48,7 +48,12 @@ const shared = {
 
 export const bridge = Command.make(
   "bridge",
-  { ...shared, silence: options.silenceSeconds, lease: options.leaseSeconds },
+  {
+    ...shared,
+    silence: options.silenceSeconds,
+    lease: options.leaseSeconds,
+    natsReplicas: options.natsReplicas
+  },
   Effect.fnUntraced(function* (flags) {
     yield* Effect.gen(function* () {
       yield* sayOptions("bridge", flags)
@@ -56,6 +61,7 @@ export const bridge = Command.make(
       const cluster = yield* openCluster(Option.getOrUndefined(flags.kubeconfig))
       const process = yield* bridgeProcess(cluster, kindsOf(functions), {
         leaseSeconds: flags.lease,
+        replicas: Option.getOrUndefined(flags.natsReplicas),
         times: { silenceMillis: flags.silence * 1000 }
       })
       yield* serveHealth(flags.http, process.isReady)

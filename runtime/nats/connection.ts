@@ -30,6 +30,8 @@ export interface NatsOptions {
   readonly password?: string | undefined
   /** Path of a credentials file. */
   readonly creds?: string | undefined
+  /** Path of the authority's certificates. TLS is spoken where the server or the URL (`tls://`) asks for it. */
+  readonly ca?: string | undefined
 }
 
 /** The connection of this process. It reconnects for ever; `onReconnect` tells when it has. */
@@ -101,7 +103,8 @@ const connectionOptions = (options: NatsOptions): ConnectionOptions => ({
   ignoreAuthErrorAbort: true,
   ...(options.user === undefined ? {} : { user: options.user }),
   ...(options.password === undefined ? {} : { pass: options.password }),
-  ...(options.creds === undefined ? {} : { authenticator: credsAuthenticator(readFileSync(options.creds)) })
+  ...(options.creds === undefined ? {} : { authenticator: credsAuthenticator(readFileSync(options.creds)) }),
+  ...(options.ca === undefined ? {} : { tls: { caFile: options.ca } })
 })
 
 /** A call to NATS as an Effect; what it rejects with becomes `NatsUnusable`. */

@@ -26,7 +26,11 @@ const isCode = (cause: unknown, code: number): boolean =>
 const streamNameInUse = 10058
 const streamNotFound = 10059
 
-const ensure = async (jsm: JetStreamManager, config: Config): Promise<void> => {
+/** On how many servers a stream is kept; without it: as it is, a new one on one. */
+type Replicas = number | undefined
+
+const ensure = async (jsm: JetStreamManager, wanted: Config, replicas?: Replicas): Promise<void> => {
+  const config = replicas === undefined ? wanted : { ...wanted, num_replicas: replicas }
   try {
     await jsm.streams.add(config as StreamConfig)
   } catch (cause) {
@@ -108,11 +112,12 @@ export const missingBucket = async (jsm: JetStreamManager): Promise<string | und
 export const ensureLog = async (
   jsm: JetStreamManager,
   known: LogEnd | undefined,
-  windowSeconds: number
+  windowSeconds: number,
+  replicas?: Replicas
 ): Promise<Incarnation> => {
   let found = await readIncarnation(jsm)
   if (found !== undefined) {
-    await ensure(jsm, log(windowSeconds))
+    await ensure(jsm, log(windowSeconds), replicas)
     const bucketSource = await jsm.streams.info("KV_kube").then(
       (info) => info.config.metadata?.[sourceCreatedKey],
       (cause) => {
@@ -129,19 +134,23 @@ export const ensureLog = async (
       found = undefined
     }
   }
-  if (found === undefined) return await recreateLog(jsm, windowSeconds)
-  await ensure(jsm, world(found.created))
+  if (found === undefined) return await recreateLog(jsm, windowSeconds, replicas)
+  await ensure(jsm, world(found.created), replicas)
   return found
 }
 
 /** Starts a new life of the log: everything is published again, and every reader hydrates again. */
-export const recreateLog = async (jsm: JetStreamManager, windowSeconds: number): Promise<Incarnation> => {
+export const recreateLog = async (
+  jsm: JetStreamManager,
+  windowSeconds: number,
+  replicas?: Replicas
+): Promise<Incarnation> => {
   await dropStream(jsm, "KV_kube")
   await dropStream(jsm, "KUBE")
-  await ensure(jsm, log(windowSeconds))
+  await ensure(jsm, log(windowSeconds), replicas)
   const made = await readIncarnation(jsm)
   if (made === undefined) throw new Error("the stream KUBE vanished right after it was made")
-  await ensure(jsm, world(made.created))
+  await ensure(jsm, world(made.created), replicas)
   return made
 }
 
@@ -167,7 +176,11 @@ export const readLife = async (jsm: JetStreamManager, stream: string): Promise<S
   }
 }
 
-/** Makes what does not depend on the log's life. Idempotent; the bridge and every host call it at start. */
-export const ensureCommon = async (jsm: JetStreamManager): Promise<void> => {
-  for (const config of [bridge, spans, parked, nodes, assignments, reports]) await ensure(jsm, config)
+/**
+ * Makes what does not depend on the log's life. Idempotent; the bridge and every host call it at start. The bridge alone
+ * says how many replicas: it calls it in each life of the log, so that what a host has made in a hurry is put right.
+ */
+export const ensureCommon = async (jsm: JetStreamManager, replicas?: Replicas): Promise<void> => {
+  for (const config of [bridge, spans, parked, nodes, assignments, reports])
+    await ensure(jsm, config, replicas)
 }

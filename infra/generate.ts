@@ -1,16 +1,23 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { crdFiles } from "./crd.ts"
+import { deployFiles } from "./deploy.ts"
 
-/** Makes a folder consist of these files, and says what changed. */
+const pathOf = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
 const write = (folder: string, files: ReadonlyMap<string, string>): void => {
-  const path = fileURLToPath(new URL(folder, import.meta.url))
-  mkdirSync(path, { recursive: true })
-  for (const name of readdirSync(path)) if (!files.has(name)) rmSync(`${path}/${name}`)
+  mkdirSync(pathOf(folder), { recursive: true })
   for (const [name, text] of files) {
-    writeFileSync(`${path}/${name}`, text)
+    writeFileSync(`${pathOf(folder)}/${name}`, text)
     console.log(`infra/${folder}/${name}`)
   }
 }
 
-write("crds", crdFiles())
+/** A folder that consists of these files. */
+const writeWhole = (folder: string, files: ReadonlyMap<string, string>): void => {
+  write(folder, files)
+  for (const name of readdirSync(pathOf(folder))) if (!files.has(name)) rmSync(`${pathOf(folder)}/${name}`)
+}
+
+writeWhole("crds", crdFiles())
+write("deploy/base", deployFiles(readFileSync(pathOf("../nats.conf"), "utf8")))

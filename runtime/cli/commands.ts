@@ -7,12 +7,13 @@ import { teardown } from "./process.ts"
 import { version } from "./version.ts"
 
 const others = async () => {
-  const [{ up }, { bridge, functionsCommand }, { parked, trace, why }] = await Promise.all([
+  const [{ up }, { bridge, functionsCommand }, { parked, trace, why }, { manifest }] = await Promise.all([
     import("./up.ts"),
     import("./processes.ts"),
-    import("./questions.ts")
+    import("./questions.ts"),
+    import("./manifest.ts")
   ])
-  return [up, bridge, functionsCommand, node, trace, why, parked] as const
+  return [up, bridge, functionsCommand, node, trace, why, parked, manifest] as const
 }
 
 const extip = Command.make("extip").pipe(

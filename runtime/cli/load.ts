@@ -22,12 +22,18 @@ const shareOurPackages = (): void => {
   })
 }
 
+/** A folder with a `function.ts`, and what that declares. */
+export interface LoadedFolder {
+  readonly folder: string
+  readonly functions: ReadonlyArray<FunctionDefinition<any>>
+}
+
 /**
  * Loads the functions of a folder: every `<verb-on-event>/function.ts` in it, or the folder itself if it is one.
  *
  * @throws Misdeclared with a sentence when there is nothing to load, or a file declares no function.
  */
-export const loadFunctions = async (path: string): Promise<ReadonlyArray<FunctionDefinition<any>>> => {
+export const loadFolders = async (path: string): Promise<ReadonlyArray<LoadedFolder>> => {
   const root = resolve(path)
   if (!existsSync(root) || !statSync(root).isDirectory()) {
     throw new Misdeclared(`--from ${path}: there is no such folder`)
@@ -41,16 +47,20 @@ export const loadFunctions = async (path: string): Promise<ReadonlyArray<Functio
   if (folders.length === 0) {
     throw new Misdeclared(`--from ${path}: no <verb-on-event>/function.ts in it`)
   }
-  const functions: Array<FunctionDefinition<any>> = []
+  const loaded: Array<LoadedFolder> = []
   for (const folder of folders) {
     const file = join(folder, "function.ts")
     const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>
-    const found = Object.values(module).filter(isFunction)
-    if (found.length === 0) throw new Misdeclared(`${file}: it exports nothing that defineFunction has made`)
-    functions.push(...found)
+    const functions = Object.values(module).filter(isFunction)
+    if (functions.length === 0)
+      throw new Misdeclared(`${file}: it exports nothing that defineFunction has made`)
+    loaded.push({ folder, functions })
   }
-  return functions
+  return loaded
 }
+
+export const loadFunctions = async (path: string): Promise<ReadonlyArray<FunctionDefinition<any>>> =>
+  (await loadFolders(path)).flatMap(({ functions }) => functions)
 
 /**
  * The functions to host: ours and those of `from`, or of these only the ones that `only` names.

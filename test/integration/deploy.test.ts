@@ -5,6 +5,7 @@ import { parseAllDocuments, stringify } from "yaml"
 import { version } from "../../runtime/cli/version.ts"
 import { Cluster, repository } from "../support/cluster.ts"
 import { withControlPlane } from "../support/parts.ts"
+import { extip } from "../support/programs.ts"
 
 const deploy = join(repository, "infra/deploy")
 
@@ -109,6 +110,44 @@ withControlPlane("the manifests", (shared) => {
   it("run the version of this package, and a NATS that this repository is tested with", async () => {
     const images = (await workloads("")).map(({ spec }) => spec.template.spec.containers[0].image)
     expect(new Set(images)).toEqual(new Set([`extip:${version}`, `nats:${natsVersion}`]))
+  })
+
+  it("of functions of one's own, by `extip manifest`, are their sources, what they declare, and a Deployment", async () => {
+    const from = join(repository, "test/fixtures/functions")
+    const { out, code } = await extip(["manifest", "--from", from, "--name", "deploy-test"])
+    expect(code).toBe(0)
+    const answer = await cluster.kubectl("apply --dry-run=server -f -", out)
+    expect(answer.split("\n").map((line) => line.split(" ")[0])).toEqual([
+      "configmap/extip-function-label-on-create",
+      "serviceaccount/extip-deploy-test",
+      "clusterrole.rbac.authorization.k8s.io/extip-deploy-test",
+      "clusterrolebinding.rbac.authorization.k8s.io/extip-deploy-test",
+      // Ours read no ConfigMaps.
+      "clusterrole.rbac.authorization.k8s.io/extip-bridge-for-deploy-test",
+      "clusterrolebinding.rbac.authorization.k8s.io/extip-bridge-for-deploy-test",
+      "deployment.apps/extip-deploy-test"
+    ])
+    const [deployment] = parseAllDocuments(out)
+      .map((document) => document.toJSON() as Read)
+      .slice(-1)
+    expect(await dryRun(podOf(deployment!))).toContain("created (server dry run)")
+    const patch = await extip(["manifest", "--from", from, "--bridge"])
+    // Nobody here would run it.
+    await cluster.kubectl(["apply", "-f", join(deploy, "base/bridge.yaml")])
+    const patched = [
+      "patch",
+      "deployment",
+      "extip-bridge",
+      "-n",
+      "extip-system",
+      "--dry-run=server",
+      "-o",
+      "yaml"
+    ]
+    const bridge = await cluster.kubectl([...patched, "--patch", patch.out])
+    await cluster.kubectl(["delete", "-f", join(deploy, "base/bridge.yaml")])
+    expect(bridge).toContain("mountPath: /functions/label-on-create")
+    expect(bridge).toContain("name: NATS_PASSWORD")
   })
 
   it("keep each stream on as many servers as there are", async () => {

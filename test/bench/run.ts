@@ -3,6 +3,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { Service } from "../../functions/domain/kinds.ts"
+import { ownControlPlane } from "../../infra/local/index.ts"
 import { Nats, natsCall } from "../../runtime/nats/connection.ts"
 import { readIncarnation } from "../../runtime/nats/streams.ts"
 import {
@@ -18,6 +19,7 @@ import {
 import { handlerStart, sustained } from "./events.ts"
 import { circumstances, type Figure, printTable, round } from "./figures.ts"
 import { ledgerFigure } from "./ledger.ts"
+import { wireFigures } from "./nodes.ts"
 import { ask, createPool, createService, listAll, makeRig, type Rig, startOurs } from "./rig.ts"
 import { Watcher } from "./watcher.ts"
 
@@ -29,11 +31,11 @@ const waiting = Math.round(5_000 * scale)
 const samples = Math.max(20, Math.round(200 * scale))
 
 const figures: Array<Figure> = []
-const add = (figure: Figure) =>
-  Effect.sync(() => {
-    figures.push(figure)
-    console.log(`${figure.holds ? "✓" : "✗"} ${figure.what}: ${figure.measured} (${figure.atLeast})`)
-  })
+const addNow = (figure: Figure): void => {
+  figures.push(figure)
+  console.log(`${figure.holds ? "✓" : "✗"} ${figure.what}: ${figure.measured} (${figure.atLeast})`)
+}
+const add = (figure: Figure) => Effect.sync(() => addNow(figure))
 
 const logSequence = (rig: Rig) =>
   Effect.gen(function* () {
@@ -151,7 +153,26 @@ const exhausted = (rig: Rig) =>
     })
   }).pipe(Effect.scoped)
 
-const main = Effect.gen(function* () {
+/** On a control plane of its own: what was made before would only be in the way. */
+const onTheWire = Effect.gen(function* () {
+  const say = (line: string) => console.log(line)
+  const plane = yield* ownControlPlane({ say })
+  yield* Effect.promise(() => wireFigures(plane, scale, addNow))
+  return plane.version
+}).pipe(Effect.scoped)
+
+const report = (version: string) =>
+  Effect.gen(function* () {
+    const about = circumstances(version)
+    yield* Console.log(`\n${about}, scale ${scale}`)
+    yield* Effect.sync(() => printTable(figures))
+    const json = JSON.stringify({ about, scale, figures }, undefined, 2)
+    const path = process.env["BENCH_JSON"]
+    if (path !== undefined) yield* Effect.sync(() => writeFileSync(path, json))
+    else yield* Console.log(`\n${json}`)
+  })
+
+const onTheCluster = Effect.gen(function* () {
   yield* Effect.promise(async () => figures.push(ledgerFigure()))
   yield* Console.log(`${figures[0]!.holds ? "✓" : "✗"} ${figures[0]!.what}: ${figures[0]!.measured}`)
   yield* add(yield* sustained(Math.round(30_000 * Math.max(scale, 0.3))))
@@ -182,13 +203,15 @@ const main = Effect.gen(function* () {
     values: early
   })
   yield* add(yield* handlerStart(rig, 100, Math.max(500, Math.round(2_000 * scale))))
-  const about = circumstances(rig.plane.version)
-  yield* Console.log(`\n${about}, scale ${scale}`)
-  yield* Effect.sync(() => printTable(figures))
-  const json = JSON.stringify({ about, scale, figures }, undefined, 2)
-  const path = process.env["BENCH_JSON"]
-  if (path !== undefined) yield* Effect.sync(() => writeFileSync(path, json))
-  else yield* Console.log(`\n${json}`)
+  return rig.plane.version
+}).pipe(Effect.scoped)
+
+// `BENCH_ONLY=cluster` or `BENCH_ONLY=wire` for one half of it.
+const only = process.env["BENCH_ONLY"]
+const main = Effect.gen(function* () {
+  const cluster = only === "wire" ? undefined : yield* onTheCluster
+  const wire = only === "cluster" ? undefined : yield* onTheWire
+  yield* report(wire ?? cluster ?? "")
 })
 
-NodeRuntime.runMain(main.pipe(Effect.scoped))
+NodeRuntime.runMain(main)

@@ -367,7 +367,7 @@ export class NodeLab {
   async #freeAll(): Promise<void> {
     const claims = await this.stack.cluster.list(IpClaim)
     await each(claims, ({ metadata }) =>
-      this.stack.cluster.delete(IpClaim, { namespace: "", name: metadata.name })
+      this.stack.cluster.delete(IpClaim, { namespace: "", name: metadata.name }).catch(() => undefined)
     )
   }
 

@@ -1,0 +1,100 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
+import { newHeld } from "./held.ts"
+import { Holder } from "./holder.ts"
+import type { Heard, Signature } from "./kernel/frames.ts"
+import type { Lan } from "./lan.ts"
+import { Peers } from "./peers.ts"
+import { Proxies } from "./proxies.ts"
+import type { Surroundings } from "./surroundings.ts"
+import { defaultTimes } from "./times.ts"
+
+const address = "10.0.0.1"
+const [mine, other, foreign] = ["02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"]
+
+const heard = (what: Heard["what"], mac: string, signature?: Signature): Heard =>
+  ({ address, mac, what, isReply: what === "has", toUs: true, signature }) as Heard
+const by = (term: number, taken: boolean): Signature => ({ term, taken, released: false })
+
+const lanThat = (ask: (addresses: ReadonlyArray<string>) => ReadonlyMap<string, ReadonlyArray<Heard>>): Lan =>
+  ({
+    index: 1,
+    name: "eth0",
+    mac: mine,
+    ask: async (addresses: ReadonlyArray<string>) => ask(addresses),
+    announce: () => undefined,
+    farewell: () => undefined
+  }) as unknown as Lan
+
+/** What becomes of an address that this node holds, by what it hears when it asks for it; NATS is away. */
+const verified = async (
+  signature: Signature,
+  ...answers: ReadonlyArray<Heard>
+): Promise<"kept" | "given up"> => {
+  const peers = new Peers()
+  peers.set("other", [
+    { name: "eth0", mac: other, subnets: [], carrier: true, defaultRoutes: [], chosen: false }
+  ])
+  const lan = lanThat(() => new Map([[address, answers]]))
+  const around: Surroundings = {
+    times: { ...defaultTimes, probeGapMillis: 1 },
+    kernel: {
+      put: async (_, all) => all.map(() => 0),
+      remove: async (_, all) => all.map(() => 0),
+      links: () => []
+    },
+    links: () => [],
+    lan: () => lan,
+    peers,
+    inContact: () => false,
+    assignmentOf: () => undefined,
+    beat: () => 0,
+    report: () => undefined,
+    wake: () => undefined,
+    say: () => undefined
+  }
+  const holder = new Holder(around)
+  const held = newHeld({ claim: "10-0-0-1", address, index: 1, ...signature }, 0)
+  holder.table.add(held)
+  await holder.verify([held])
+  return holder.table.has(held) ? "kept" : "given up"
+}
+
+describe("an address that two nodes hold, NATS being away", () => {
+  it("is given up to one that says nothing of why it has it", async () => {
+    expect(await verified(by(3, false), heard("has", other))).toBe("given up")
+  })
+
+  it("is kept by one of two that ask at the same moment: their questions say what they hold it by", async () => {
+    const [assigned, taker] = [by(3, false), by(3, true)]
+    expect(await verified(assigned, heard("has", other), heard("asks", other, taker))).toBe("kept")
+    expect(await verified(taker, heard("has", other), heard("asks", other, assigned))).toBe("given up")
+  })
+
+  it("is kept when another one only asks for it", async () => {
+    expect(await verified(by(3, false), heard("asks", other, by(3, true)))).toBe("kept")
+  })
+})
+
+describe("an ARP proxy", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["performance"] }))
+  afterEach(() => void vi.useRealTimers())
+
+  it("is found out a second after it was none, and is one for a minute", async () => {
+    let isProxy = false
+    const lan = lanThat(
+      (addresses) => new Map(isProxy ? addresses.map((one) => [one, [heard("has", foreign)]]) : [])
+    )
+    const proxies = new Proxies(() => undefined)
+    const real = async () => [...(await proxies.without(lan, new Set([foreign]), address))]
+    expect(await real()).toEqual([foreign])
+    isProxy = true
+    expect(await real()).toEqual([foreign])
+    vi.advanceTimersByTime(1_001)
+    expect(await real()).toEqual([])
+    isProxy = false
+    vi.advanceTimersByTime(59_000)
+    expect(await real()).toEqual([])
+    vi.advanceTimersByTime(1_001)
+    expect(await real()).toEqual([foreign])
+  })
+})

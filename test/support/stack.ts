@@ -9,6 +9,7 @@ import type { FunctionDefinition } from "../../runtime/Function.ts"
 import { type HostNews, type HostOptions, type HostState, runHost } from "../../runtime/host/host.ts"
 import type { KindId } from "../../runtime/Kind.ts"
 import { Nats } from "../../runtime/nats/connection.ts"
+import { Accounts } from "./accounts.ts"
 import { Cluster } from "./cluster.ts"
 import type { Shared } from "./parts.ts"
 import { type Program, startProgram } from "./programs.ts"
@@ -33,6 +34,7 @@ export class Stack {
   readonly nats: OwnNatsServer
   /** The test's own connection. */
   readonly client: (typeof Nats)["Service"]
+  readonly #accounts: Accounts
   readonly #scope: Scope.Closeable
   readonly #stops: Array<() => Promise<unknown>> = []
 
@@ -42,6 +44,7 @@ export class Stack {
     client: (typeof Nats)["Service"],
     scope: Scope.Closeable
   ) {
+    this.#accounts = new Accounts(cluster)
     this.cluster = cluster
     this.nats = nats
     this.client = client
@@ -115,9 +118,14 @@ export class Stack {
     return { news, stop, ready, state: state! }
   }
 
-  /** `extip bridge` or `extip functions` as a process of its own, on this cluster and this NATS. */
+  /**
+   * `extip bridge` or `extip functions` as a process of its own, on this cluster and this NATS, under the account that
+   * it has by the manifests. Functions of a test's own (`--from`) need what their test alone knows.
+   */
   async program(name: "bridge" | "functions", args: ReadonlyArray<string> = []): Promise<Program> {
-    const all = [name, "--kubeconfig", this.cluster.kubeconfig, "--nats", this.nats.url, ...args]
+    const isOurs = !args.includes("--from")
+    const kubeconfig = isOurs ? await this.#accounts.kubeconfigOf(`extip-${name}`) : this.cluster.kubeconfig
+    const all = [name, "--kubeconfig", kubeconfig, "--nats", this.nats.url, ...args]
     const program = await startProgram(all, { LOG_LEVEL: "Debug" })
     this.#stops.push(() => program.kill("SIGKILL"))
     return program
@@ -132,6 +140,7 @@ export class Stack {
   async close(): Promise<void> {
     await this.end()
     await Effect.runPromise(Scope.close(this.#scope, Exit.void))
+    this.#accounts.close()
     await this.cluster.close()
   }
 

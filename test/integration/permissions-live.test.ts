@@ -63,7 +63,10 @@ withParts("without one permission", (shared) => {
     const rules = hostRules(only("validate-pool"))
     await give("host-without-events", without(rules, "create", "events"))
     await give("host-with-events", rules)
-    const pool = { spec: { cidr: "10.79.0.0/28", ranges: [["10.79.0.9", "10.79.0.2"]] } }
+    // Two that overlap: the younger one is not valid.
+    const pool = { spec: { cidr: "10.79.0.0/28" } }
+    const elder = { namespace: "", name: "permissions-elder" }
+    await stack.cluster.create(IpClaimPool, { metadata: { name: elder.name }, ...pool })
     const judged = async (name: string, user: string) => {
       const host = await stack.host(only("validate-pool"), { api: httpApi(as(user)) })
       await stack.cluster.create(IpClaimPool, { metadata: { name }, ...pool })
@@ -79,5 +82,6 @@ withParts("without one permission", (shared) => {
     }
     expect(await judged("permissions-mute", "host-without-events")).toEqual([])
     expect(await judged("permissions-told", "host-with-events")).toHaveLength(1)
+    await stack.cluster.delete(IpClaimPool, elder)
   })
 })

@@ -37,6 +37,8 @@ const textLogger = Logger.make<unknown, void>((options) => {
   )
 })
 
+const levels = ["All", "Trace", "Debug", "Info", "Warn", "Error", "Fatal", "None"] as const
+
 /** Logs as LOG_FORMAT (`text`, `json`) and LOG_LEVEL say; traces and metrics go to OTEL_EXPORTER_OTLP_ENDPOINT, if set. */
 export const observability = (service: string) =>
   Layer.unwrap(
@@ -44,7 +46,13 @@ export const observability = (service: string) =>
       const format = yield* Config.Literals(["text", "json"], "LOG_FORMAT").pipe(
         Config.withDefault("text" as const)
       )
-      const level = yield* Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info" as const))
+      const said = yield* Config.String("LOG_LEVEL").pipe(Config.withDefault("info"))
+      const level = levels.find((one) => one.toLowerCase() === said.toLowerCase())
+      if (level === undefined) {
+        return yield* Effect.die(
+          new Error(`LOG_LEVEL "${said}" is none of ${levels.join(", ").toLowerCase()}`)
+        )
+      }
       const endpoint = yield* Config.String("OTEL_EXPORTER_OTLP_ENDPOINT").pipe(Config.option)
       const logs = Layer.mergeAll(
         Logger.layer([format === "json" ? jsonLogger : textLogger]),

@@ -60,7 +60,9 @@ export class Nats extends Context.Service<
               Effect.timeout("2 seconds"),
               Effect.catchCause(() => Effect.promise(() => connection.close())),
               Effect.ignore
-            )
+            ),
+          // A NATS that is not there yet is waited for, as long as nobody tells us to end.
+          { interruptible: true }
         )
         const listeners = new Set<(status: "connected" | "lost") => void>()
         let connected = true

@@ -8,6 +8,7 @@ import type { Heard } from "./kernel/frames.ts"
 import type { Lan } from "./lan.ts"
 import { Pair, type Standing } from "./pair.ts"
 import { ownAddress } from "./peers.ts"
+import { stays } from "./rank.ts"
 import type { Surroundings } from "./surroundings.ts"
 import { judge, notSilent } from "./watch.ts"
 
@@ -220,17 +221,24 @@ export class Standbys {
       foreign.size === 0
         ? foreign
         : await this.#holder.proxies.without(lan, foreign, due[0]!.assignment.address)
-    const isSilent = ({ assignment: { address } }: Standing) =>
+    const isSilent = ({ assignment: { address, term } }: Standing) =>
       (answers.get(address) ?? []).every(
         ({ what, mac, signature }) =>
           (foreign.has(mac) && !real.has(mac)) ||
-          // Another one asks as well: the assigned holder goes first, else the lower MAC.
-          (what === "asks" && (signature === undefined || (signature.taken && lan.mac < mac)))
+          // Another one asks as well: who is assigned by this term or a newer one goes first, else the lower MAC.
+          (what === "asks" &&
+            (signature === undefined ||
+              signature.released ||
+              stays({ term, taken: true, mac: lan.mac }, { ...signature, mac })))
       )
+    /** Its holder still has it: only what is beside it was silent. */
+    const isThere = ({ assignment: { address } }: Standing) =>
+      (answers.get(address) ?? []).some(({ what, mac }) => what === "has" && pair.macs.has(mac))
     const isStanding = (one: Standing) => pair.standings.get(one.assignment.claim) === one
     const taken = due.filter((one) => isStanding(one) && isSilent(one))
-    // What somebody answers for is in good hands; it is looked at again when its holder has been seen.
-    for (const one of due) if (!taken.includes(one)) one.seenAt = Number.NEGATIVE_INFINITY
+    // What somebody else answers for is in good hands; it is looked at again when its holder has been seen.
+    const left = new Set(due).difference(new Set(taken))
+    for (const one of left) if (!isThere(one)) one.seenAt = Number.NEGATIVE_INFINITY
     const now = performance.now()
     const helds = taken.map(({ assignment }) => newHeld({ ...assignment, index, taken: true }, now))
     for (const { assignment } of taken) this.delete(assignment.claim)

@@ -76,10 +76,14 @@ export const runtimeFrozen = async (
     .filter(([, on]) => on.includes(node))
     .map(([address]) => address)
   await runtime.stop()
-  await lab.movedOff(node, addresses, 15 + lab.lifetimeMillis / 1000)
-  await lab.held(addresses, { seconds: 5 })
-  const mark = lab.lan.observer.mark()
-  runtime.continue()
+  let mark: number
+  try {
+    await lab.movedOff(node, addresses, 15 + lab.lifetimeMillis / 1000)
+    await lab.held(addresses, { seconds: 5 })
+    mark = lab.lan.observer.mark()
+  } finally {
+    runtime.continue()
+  }
   await stays(
     "exactly one holder each",
     async () => {

@@ -40,7 +40,8 @@ export type New<A extends KubeObject> = Omit<A, "metadata" | "status"> & {
  * Kubernetes, as a function sees it: the view to decide by, and the API server to read fresh and to write.
  *
  * A write that the function has not declared in `needs` is refused before it reaches the network (a defect). What
- * has been written is in the view at once.
+ * has been written is in the view at once; after `Conflict`, `AlreadyExists` or `NotFound` the object is read fresh into
+ * the view before the error is seen.
  */
 export class Kube extends Context.Service<
   Kube,

@@ -75,8 +75,9 @@ export const publish = Effect.fnUntraced(function* (service: Service, addresses:
 })
 
 /**
- * The Service's lock was lost. If another allocator has given it an address, or it is gone or asks no more, the claims
- * go; otherwise they stay for the next attempt, which finds them.
+ * The Service's lock was lost. If the Service is gone, another one by now, being deleted, or carries other addresses, it is
+ * taken out of these claims, and those that name nobody are deleted. Otherwise they stay: the next attempt publishes
+ * them, or free-on-delete frees them.
  */
 export const giveBack = Effect.fnUntraced(function* (
   service: Service,

@@ -67,12 +67,8 @@ withParts("killed with -9 at any moment,", (shared) => {
       async () => (await faults()).length === 0,
       { seconds, last: async () => (await faults()).slice(0, 10) }
     )
-  /** Object → resource version, of everything that a restart must leave alone, once the last change is recorded. */
+  /** Object → resource version, of everything that a restart must leave alone. */
   const versions = async () => {
-    await until("each claim to have a status", async () => {
-      const claims = (await ours.cluster.list(IpClaim)).filter(({ spec }) => spec.pool?.startsWith("crash"))
-      return claims.every(({ status }) => status?.phase !== undefined)
-    })
     const all = [...(await ours.cluster.list(Service, "crash")), ...(await ours.cluster.list(IpClaim))]
     return new Map(all.map(({ metadata }) => [metadata.uid, `${metadata.name} ${metadata.resourceVersion}`]))
   }

@@ -82,14 +82,16 @@ withNats("the fleet on NATS", () => {
     const stale = await another("stale")
     await stale.place(...placesOf(10, "a", "b"))
     await until("the first to see them", () => one.access.state.placements.size === 10)
-    // Both look at the same state; one is quicker with a single claim.
-    const [, lost] = await Promise.all([
+    // Both look at the same state. Usually the single claim is quicker, but one of the two loses it in any case.
+    const [single, many] = await Promise.all([
       one.place({ claim: "claim-7", address: "10.0.0.1", holder: "c", standby: "a", link: undefined }),
       stale.place(...placesOf(10, "b", "a"))
     ])
-    expect(lost).toContain("1 claims were not placed")
+    const lost = [single, many].filter((said) => said !== undefined)
+    expect(lost).toHaveLength(1)
+    expect(lost[0]).toContain("1 claims were not placed")
+    await until("both to see it", () => places(stale).get("claim-7") === (many === undefined ? "b 2" : "c 2"))
     const now = places(stale)
-    expect(now.get("claim-7")).toBe("c 2")
     now.delete("claim-7")
     expect(new Set(now.values())).toEqual(new Set(["b 2"]))
   })

@@ -1,7 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { defaultSettings } from "../functions/domain/settings.ts"
+import { functions } from "../functions/index.ts"
 import { crdFiles } from "./crd.ts"
 import { deployFiles } from "./deploy.ts"
+import { withPrivileges } from "./privileges.ts"
 
 const pathOf = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
@@ -21,3 +24,7 @@ const writeWhole = (folder: string, files: ReadonlyMap<string, string>): void =>
 
 writeWhole("crds", crdFiles())
 write("deploy/base", deployFiles(readFileSync(pathOf("../nats.conf"), "utf8")))
+
+const readme = pathOf("../README.md")
+writeFileSync(readme, withPrivileges(readFileSync(readme, "utf8"), functions(defaultSettings)))
+console.log("README.md")

@@ -87,6 +87,7 @@ export const startContainer = (
         const image = new GenericContainer(binary.image ?? binary.name)
         if (binary.entrypoint !== undefined) image.withEntrypoint([binary.entrypoint])
         const container = await image
+          .withEnvironment((run.env ?? {}) as Record<string, string>)
           .withCommand([...run.args, ...extra])
           .withNetworkMode("host")
           .withUser(`${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`)

@@ -13,7 +13,15 @@ export {
   ownControlPlane
 } from "./controlPlane.ts"
 export { LocalFailure, type Say } from "./failure.ts"
-export { type NatsOptions, type NatsServer, natsServer, type OwnNatsServer, ownNatsServer } from "./nats.ts"
+export {
+  type NatsOptions,
+  type NatsRole,
+  type NatsServer,
+  natsRoles,
+  natsServer,
+  type OwnNatsServer,
+  ownNatsServer
+} from "./nats.ts"
 export type { LocalProcess } from "./process.ts"
 export { localProgram, type ProgramOptions } from "./program.ts"
 export { endLeftovers } from "./start.ts"

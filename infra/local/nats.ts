@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto"
+import { randomBytes, randomUUID } from "node:crypto"
 import { connect } from "node:net"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -11,9 +11,16 @@ import * as parts from "./parts.ts"
 import type { LocalProcess } from "./process.ts"
 import { type Bench, runBinary, startPart } from "./start.ts"
 
+/** Who there is, in `nats.conf`. */
+export const natsRoles = ["admin", "bridge", "functions", "node", "reader"] as const
+export type NatsRole = (typeof natsRoles)[number]
+
 /** A NATS server with JetStream. */
 export interface NatsServer {
+  /** With the name and password of who may do everything, where we know them. */
   readonly url: string
+  /** The same for one of the roles; at another host and port (`10.0.0.1:4222`), where the server is reached there. */
+  readonly as: (role: NatsRole, at?: string) => string
   readonly port: number
   /** Where JetStream keeps its files; nothing when the user pointed to a server. */
   readonly storeDir?: string
@@ -60,9 +67,14 @@ const start = (
     const [port] = (yield* freePorts(1)) as [number]
     // Its name tells it from a server that took the port before it.
     const name = `extip-${randomUUID()}`
+    // A letter first: the server would read what begins with a digit as a number.
+    const passwords = new Map(natsRoles.map((role) => [role, `local${randomBytes(16).toString("hex")}`]))
     const storeDir = join(path, "store")
     const server = yield* runBinary(at, found, parts.nats.binaries[0]!, {
       args: ["-c", conf, "-a", "127.0.0.1", "-p", `${port}`, "-sd", storeDir, "-n", name],
+      env: Object.fromEntries(
+        Array.from(passwords, ([role, password]) => [`NATS_${role.toUpperCase()}_PASSWORD`, password])
+      ),
       log: join(path, "nats-server.log"),
       ready: Effect.promise(() => greeting(port)).pipe(
         Effect.map((said) => said.includes(name) && said.includes('"jetstream":true'))
@@ -73,7 +85,9 @@ const start = (
         { path: conf, mode: "ro" }
       ]
     })
-    return { url: `nats://127.0.0.1:${port}`, port, storeDir, process: server }
+    const as: NatsServer["as"] = (role, at = `127.0.0.1:${port}`) =>
+      `nats://${role}:${passwords.get(role)}@${at}`
+    return { url: as("admin"), as, port, storeDir, process: server }
   })
 
 /**
@@ -91,5 +105,7 @@ export const natsServer = (options: NatsOptions = {}): Effect.Effect<NatsServer,
     if (url === undefined || url === "") return ownNatsServer(options)
     options.say?.(`NATS: took ${url}, from ${parts.nats.pointer}`)
     const port = Number(URL.parse(url.split(",")[0]!)?.port || 4222)
-    return Effect.succeed<NatsServer>({ url, port })
+    const as: NatsServer["as"] = (_role, at) =>
+      at === undefined ? url : url.split(",")[0]!.replace(/(:\/\/(?:[^@/]*@)?)[^/]*/, `$1${at}`)
+    return Effect.succeed<NatsServer>({ url, as, port })
   })

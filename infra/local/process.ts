@@ -30,6 +30,8 @@ export interface Run {
   /** The binary's path. */
   readonly path: string
   readonly args: ReadonlyArray<string>
+  /** Beside our own environment. */
+  readonly env?: NodeJS.ProcessEnv
   readonly log: string
   /** Asked until it says yes. It never fails and answers within a second or so. */
   readonly ready: Effect.Effect<boolean>
@@ -152,7 +154,8 @@ export const startProcess = (run: Run): Effect.Effect<LocalProcess, LocalFailure
         let failure: unknown
         const log = openSync(run.log, "a")
         try {
-          child = spawnTied({ ...run, args: [...run.args, ...extra] }, log)
+          const env = run.env === undefined ? {} : { env: { ...process.env, ...run.env } }
+          child = spawnTied({ ...run, ...env, args: [...run.args, ...extra] }, log)
         } finally {
           closeSync(log)
         }

@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import { addressesOf, Cables, gateway, type HostPlan } from "../../infra/local/cables.ts"
 import { LocalFailure } from "../../infra/local/failure.ts"
 import { Gate } from "../../infra/local/gate.ts"
+import type { NatsServer } from "../../infra/local/index.ts"
 import { spawnTied } from "../../infra/local/process.ts"
 import { smallHeap } from "./heap.ts"
 
@@ -37,7 +38,7 @@ const failed = (what: string) => (cause: unknown) =>
 
 export const machines = (options: {
   readonly count: number
-  readonly natsUrl: string
+  readonly nats: NatsServer
   /** Where logs and slices are kept. */
   readonly directory: string
 }): Effect.Effect<Machines, LocalFailure, Scope.Scope> =>
@@ -58,7 +59,7 @@ export const machines = (options: {
       Effect.sync(() => new Gate(cables)),
       (opened) => Effect.sync(() => opened.close())
     )
-    const { hostname, port: given } = new URL(options.natsUrl.split(",")[0]!)
+    const { hostname, port: given } = new URL(options.nats.url.split(",")[0]!)
     const port = Number(given || 4222)
     yield* Effect.tryPromise({
       try: () => gate.letOut(port, { host: hostname, port }),
@@ -74,7 +75,7 @@ export const machines = (options: {
     const nodes = names.map((name) => {
       const log = join(options.directory, `${name}.log`)
       const output = openSync(log, "a")
-      const nats = `nats://${gateway}:${port}`
+      const nats = options.nats.as("node", `${gateway}:${port}`)
       const slice = join(options.directory, `${name}.slice.json`)
       spawnTied(inside(name, "main.js", ["node", "--nats", nats, "--name", name, "--slice", slice]), output)
       closeSync(output)

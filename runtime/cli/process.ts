@@ -13,7 +13,7 @@ import { Otlp, PrometheusMetrics } from "effect/observability"
 import * as References from "effect/References"
 import type * as Runtime from "effect/Runtime"
 import { Misdeclared } from "../Function.ts"
-import { Nats, type NatsOptions } from "../nats/connection.ts"
+import { Nats, type NatsOptions, withoutPassword } from "../nats/connection.ts"
 import type { NatsFlags } from "./options.ts"
 
 /** SIGTERM and SIGINT drain and end with 0; only a failure is a failure. */
@@ -89,7 +89,9 @@ export const sayOptions = (name: string, flags: Record<string, unknown>) =>
           .filter(([key]) => key !== "natsPassword")
           .map(([key, value]) => [
             key,
-            Option.isOption(value) ? Option.getOrElse(value, () => "-") : String(value)
+            withoutPassword(
+              Option.isOption(value) ? String(Option.getOrElse(value, () => "-")) : String(value)
+            )
           ])
       )
     )

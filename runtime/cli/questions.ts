@@ -38,7 +38,9 @@ export const trace = Command.make(
       const nats = yield* Nats
       const kinds = kindsOf(yield* allFunctions(flags.from))
       const wanted = yield* parseObject(kinds, flags.object)
-      const { events, spans } = yield* natsCall("read the traces", () => collect(nats.js, kinds, wanted))
+      const { events, spans } = yield* natsCall("read the traces", () =>
+        collect(nats.js, nats.jsm, kinds, wanted)
+      )
       if (events.length === 0 && spans.length === 0) {
         return yield* Console.log(`nothing is on record of ${flags.object}: the log keeps 24 hours`)
       }
@@ -89,7 +91,7 @@ export const why = Command.make(
           return yield* Console.log(`${fn.name} has nothing to do for it: ${guard.name} does not hold`)
       }
       yield* Console.log(`${fn.name} runs for it; its last runs:`)
-      const { spans } = yield* natsCall("read the traces", () => collect(nats.js, kinds, wanted))
+      const { spans } = yield* natsCall("read the traces", () => collect(nats.js, nats.jsm, kinds, wanted))
       const mine = spans.filter((span) => span.function === fn.name).toSorted((a, b) => a.start - b.start)
       if (mine.length === 0)
         yield* Console.log("  none on record: is a host running it? `nats consumer info KUBE`")

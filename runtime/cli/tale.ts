@@ -57,7 +57,9 @@ const traceOf = (ref: Ref, isWhole: (spans: ReadonlyArray<SpanRecord>) => boolea
     const kinds = kindsOf(functions(defaultSettings))
     const start = performance.now()
     for (;;) {
-      const found = yield* natsCall("read the traces", () => collect(nats.js, kinds, { kind: Service, ref }))
+      const found = yield* natsCall("read the traces", () =>
+        collect(nats.js, nats.jsm, kinds, { kind: Service, ref })
+      )
       if (isWhole(found.spans)) return draw(tell(found.events, found.spans))
       if (performance.now() - start > deadlineMillis) {
         const last = found.spans.map((span) => span.function).join(", ")

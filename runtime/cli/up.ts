@@ -10,6 +10,7 @@ import { controlPlane, localProgram, natsServer } from "../../infra/local/index.
 import { namespaceSupport } from "../../infra/local/namespaces.ts"
 import { openCluster } from "../kube/access.ts"
 import { httpApi } from "../kube/http.ts"
+import { withoutPassword } from "../nats/connection.ts"
 import { smallHeap } from "./heap.ts"
 import { applyFile, kubectlIn } from "./kubectl.ts"
 import { machines } from "./machines.ts"
@@ -60,17 +61,21 @@ export const up = Command.make(
       const [cluster, nats] = yield* Effect.all([controlPlane({ say }), natsServer({ say })], {
         concurrency: 2
       })
-      yield* Console.log(`Kubernetes ${cluster.version} at ${cluster.server}, NATS at ${nats.url}`)
+      yield* Console.log(
+        `Kubernetes ${cluster.version} at ${cluster.server}, NATS at ${withoutPassword(nats.url)}`
+      )
       const kubectl = kubectlIn(cluster.kubectl, cluster.kubeconfig)
       yield* applyFile(kubectl, join(root, "infra/crds"))
       const logs = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "extip-logs-"))),
         (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
       )
-      const args = ["--kubeconfig", cluster.kubeconfig, "--nats", nats.url]
-      const ours = yield* Effect.all([startOurs("bridge", args, logs), startOurs("functions", args, logs)], {
-        concurrency: 2
-      })
+      const argsOf = (name: "bridge" | "functions") => [
+        ...["--kubeconfig", cluster.kubeconfig],
+        ...["--nats", nats.as(name)]
+      ]
+      const start = (name: "bridge" | "functions") => startOurs(name, argsOf(name), logs)
+      const ours = yield* Effect.all([start("bridge"), start("functions")], { concurrency: 2 })
       for (const { name, health, log } of ours)
         yield* Console.log(`extip ${name}: http://${health}/metrics, log ${log}`)
       const support = count === 0 ? undefined : namespaceSupport()
@@ -80,17 +85,27 @@ export const up = Command.make(
       const lan =
         support === undefined || support.how === "unavailable"
           ? undefined
-          : yield* machines({ count, natsUrl: nats.url, directory: logs })
+          : yield* machines({ count, nats, directory: logs })
       for (const { name, log } of lan?.nodes ?? []) yield* Console.log(`extip node ${name}: log ${log}`)
       const api = httpApi(yield* openCluster(cluster.kubeconfig))
-      yield* tellStory({ api, kubectl, natsUrl: nats.url, examples: join(root, "infra/examples"), lan })
+      yield* tellStory({
+        api,
+        kubectl,
+        natsUrl: nats.as("reader"),
+        examples: join(root, "infra/examples"),
+        lan
+      })
       if (exit) return
       yield* Console.log(`
 It stays up until Ctrl-C. To play with it, in another shell:
 
   export KUBECONFIG=${cluster.kubeconfig}
-  export NATS_URL=${nats.url}
+  export NATS_URL=${nats.as("reader")}
   alias kubectl=${cluster.kubectl}
+
+That is who may read. For extip parked retry and drop:
+
+  export NATS_URL=${nats.url}
 `)
       return yield* Effect.never
     }).pipe(Effect.scoped)

@@ -22,7 +22,7 @@ export class NatsUnusable extends Data.TaggedError("NatsUnusable")<{
 }
 
 export interface NatsOptions {
-  /** `nats://host:port`, several separated by commas. */
+  /** `nats://host:port` or `nats://user:password@host:port`, several separated by commas. */
   readonly url: string
   /** Shown by `nats server report connections`. */
   readonly name: string
@@ -53,7 +53,8 @@ export class Nats extends Context.Service<
         const connection = yield* Effect.acquireRelease(
           Effect.tryPromise({
             try: () => connect(connectionOptions(options)),
-            catch: (cause) => new NatsUnusable({ operation: `connect to ${options.url}`, cause })
+            catch: (cause) =>
+              new NatsUnusable({ operation: `connect to ${withoutPassword(options.url)}`, cause })
           }),
           (connection) =>
             Effect.promise(() => connection.drain()).pipe(
@@ -92,8 +93,29 @@ export class Nats extends Context.Service<
     )
 }
 
-const connectionOptions = (options: NatsOptions): ConnectionOptions => ({
-  servers: options.url.split(",").map((server) => server.trim()),
+const userinfo = /^([a-z]+:\/\/)?(?:([^@/:]*)(?::([^@/]*))?@)?/
+
+/** The URLs, as they may be shown. */
+export const withoutPassword = (url: string): string => url.replace(/:\/\/([^@/:]*):[^@/]*@/g, "://$1@")
+
+const connectionOptions = (options: NatsOptions): ConnectionOptions => {
+  const servers = options.url.split(",").map((server) => server.trim())
+  const [, , user, password] = userinfo.exec(servers[0]!) ?? []
+  return authenticated({
+    ...options,
+    url: servers.map((server) => server.replace(userinfo, "$1")).join(","),
+    user: options.user ?? (user === undefined ? undefined : decodeURIComponent(user)),
+    password: options.password ?? (password === undefined ? undefined : decodeURIComponent(password))
+  })
+}
+
+/** Answers come under a prefix that is the user's own, so that nobody else need be let hear them. */
+const inboxOf = (user: string | undefined) =>
+  user === undefined || !/^[A-Za-z0-9_-]+$/.test(user) ? {} : { inboxPrefix: `_INBOX_${user}` }
+
+const authenticated = (options: NatsOptions): ConnectionOptions => ({
+  servers: options.url.split(","),
+  ...inboxOf(options.user),
   name: options.name,
   maxReconnectAttempts: -1,
   waitOnFirstConnect: true,

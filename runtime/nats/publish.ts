@@ -1,5 +1,6 @@
 import { JetStreamApiError } from "@nats-io/jetstream"
 import {
+  type ConnectionOptions,
   createInbox,
   type Msg,
   type MsgHdrs,
@@ -50,7 +51,9 @@ export class StreamPublisher {
   constructor(connection: NatsConnection, timeoutMillis: number) {
     this.#connection = connection
     this.#timeoutMillis = timeoutMillis
-    this.#inbox = createInbox()
+    // Who may hear only what is under a prefix of its own gets no answers elsewhere.
+    const { inboxPrefix } = (connection as { readonly options?: ConnectionOptions }).options ?? {}
+    this.#inbox = createInbox(inboxPrefix)
     this.#answers = connection.subscribe(`${this.#inbox}.*`, {
       callback: (_error, message) => this.#answered(message)
     })

@@ -1,4 +1,4 @@
-import type { JetStreamClient, JsMsg } from "@nats-io/jetstream"
+import type { JetStreamClient, JetStreamManager, JsMsg, StoredMsg } from "@nats-io/jetstream"
 import { type KindId, type Ref, refKey, resourceName } from "../Kind.ts"
 import { objectSubjects, parseSubject, resourceToken } from "../nats/names.ts"
 import { readAll } from "../nats/readAll.ts"
@@ -28,6 +28,7 @@ const stateOf = (state: { readonly uid: string; readonly resourceVersion: string
  */
 export const collect = async (
   js: JetStreamClient,
+  jsm: JetStreamManager,
   kinds: ReadonlyArray<KindId>,
   wanted: Wanted
 ): Promise<{ readonly events: ReadonlyArray<EventRecord>; readonly spans: ReadonlyArray<SpanRecord> }> => {
@@ -36,7 +37,7 @@ export const collect = async (
   const events = new Map<number, EventRecord>()
   const read = { objects: new Set<string>(), sequences: new Set<number>(), placed: new Set<string>() }
   const readSpans = (filters: ReadonlyArray<string>, isWanted: (span: SpanRecord) => boolean = () => true) =>
-    readInParts(js, "TRACE", filters, (message) => {
+    readInParts(js, filters, (message) => {
       for (const span of message.json<ReadonlyArray<SpanRecord>>()) {
         if (isWanted(span)) spans.set(`${span.spanId} ${span.attempt}`, span)
       }
@@ -76,7 +77,7 @@ export const collect = async (
     const unread = [...objects].filter((object) => !read.objects.has(object))
     for (const object of unread) read.objects.add(object)
     const filters = unread.map((object) => subjectsOf(kinds, object)).filter((filter) => filter !== undefined)
-    await readInParts(js, "KUBE", filters, (message) => {
+    await readEvents(jsm, filters, (message) => {
       const event = eventOf(kinds, message)
       if (event !== undefined) events.set(event.sequence, event)
     })
@@ -98,13 +99,39 @@ export const collect = async (
 
 const readInParts = async (
   js: JetStreamClient,
-  stream: "TRACE" | "KUBE",
   filters: ReadonlyArray<string>,
   take: (message: JsMsg) => void
 ): Promise<void> => {
   for (let at = 0; at < filters.length; at += filtersAtOnce) {
-    const part = { stream, filters: filters.slice(at, at + filtersAtOnce), headersOnly: stream === "KUBE" }
-    await readAll(js, part, take)
+    await readAll(js, { stream: "TRACE", filters: filters.slice(at, at + filtersAtOnce) }, take)
+  }
+}
+
+/** Messages of one answer. */
+const eventsAtOnce = 1_000
+const noMessages = 404
+
+/** Without a consumer: who may make one on the log could also change a function's. */
+const readEvents = async (
+  jsm: JetStreamManager,
+  filters: ReadonlyArray<string>,
+  take: (message: StoredMsg) => void
+): Promise<void> => {
+  for (const filter of filters) {
+    for (let seq = 1, count = eventsAtOnce; count === eventsAtOnce; ) {
+      count = 0
+      const wanted = { seq, batch: eventsAtOnce, next_by_subj: filter }
+      const messages = await jsm.direct.getBatch("KUBE", wanted)
+      try {
+        for await (const message of messages) {
+          take(message)
+          count++
+          seq = message.seq + 1
+        }
+      } catch (cause) {
+        if ((cause as { readonly code?: number }).code !== noMessages) throw cause
+      }
+    }
   }
 }
 
@@ -119,11 +146,11 @@ const subjectsOf = (kinds: ReadonlyArray<KindId>, object: string): string | unde
   )
 }
 
-const eventOf = (kinds: ReadonlyArray<KindId>, message: JsMsg): EventRecord | undefined => {
+const eventOf = (kinds: ReadonlyArray<KindId>, message: StoredMsg): EventRecord | undefined => {
   const parsed = parseSubject(message.subject)
   const kind = kinds.find((candidate) => resourceToken(candidate) === parsed?.resource)
   if (parsed === undefined || kind === undefined) return undefined
-  const header = (name: string) => message.headers?.get(name) ?? ""
+  const header = (name: string) => message.header.get(name)
   const manager = header("ce-manager")
   const by = { manager, operation: header("ce-operation"), at: header("ce-changedat") }
   return {

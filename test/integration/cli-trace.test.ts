@@ -11,7 +11,7 @@ withParts("extip trace and why", (shared) => {
   let hosts: ReadonlyArray<Program>
 
   const ask = async (...args: ReadonlyArray<string>) => {
-    const ran = await extip([...args, "--nats", ours.stack.nats.url])
+    const ran = await extip([...args, "--nats", ours.stack.nats.as("reader")])
     expect(ran.error).toBe("")
     return ran.out
   }
@@ -116,10 +116,10 @@ withParts("extip trace and why", (shared) => {
 
   it("is asked in any of a kind's names, and says how it is asked", async () => {
     expect(await ask("trace", "svc/trace/second")).toContain("services/trace/second")
-    const wrong = await extip(["trace", "pod/x/y", "--nats", ours.stack.nats.url])
+    const wrong = await extip(["trace", "pod/x/y", "--nats", ours.stack.nats.as("reader")])
     expect(wrong.code).toBe(1)
     expect(wrong.out + wrong.error).toContain('there is no kind "pod"; there are')
-    const short = await extip(["trace", "service/second", "--nats", ours.stack.nats.url])
+    const short = await extip(["trace", "service/second", "--nats", ours.stack.nats.as("reader")])
     expect(short.out + short.error).toContain("write service/NAMESPACE/NAME")
     expect(await ask("trace", "service/trace/never")).toContain("nothing is on record of service/trace/never")
   })

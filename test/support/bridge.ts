@@ -131,7 +131,7 @@ export class BridgeRig {
     const { cluster: _, ...rest } = settings
     const child: ChildSettings = {
       kubeconfig: this.cluster.kubeconfig,
-      nats: `nats://127.0.0.1:${port}`,
+      nats: this.nats.as("bridge", `127.0.0.1:${port}`),
       kinds: [ConfigMaps],
       leaseSeconds: 2,
       ...rest

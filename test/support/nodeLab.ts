@@ -107,7 +107,7 @@ export class NodeLab {
         ...smallHeap,
         main,
         "node",
-        ...["--nats", `nats://${this.#nats}`, "--name", node, "--slice", this.#sliceOf(node)],
+        ...["--nats", this.stack.nats.as("node", this.#nats), "--name", node, "--slice", this.#sliceOf(node)],
         ...["--http", `127.0.0.1:${nodePort}`, "--lifetime-millis", String(this.#options.lifetimeMillis)],
         ...more
       ],

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -125,7 +126,7 @@ export class Stack {
   async program(name: "bridge" | "functions", args: ReadonlyArray<string> = []): Promise<Program> {
     const isOurs = !args.includes("--from")
     const kubeconfig = isOurs ? await this.#accounts.kubeconfigOf(`extip-${name}`) : this.cluster.kubeconfig
-    const all = [name, "--kubeconfig", kubeconfig, "--nats", this.nats.url, ...args]
+    const all = [name, "--kubeconfig", kubeconfig, "--nats", this.nats.as(name), ...args]
     const program = await startProgram(all, { LOG_LEVEL: "Debug" })
     this.#stops.push(() => program.kill("SIGKILL"))
     return program
@@ -139,9 +140,20 @@ export class Stack {
   /** Ends what runs, and NATS. */
   async close(): Promise<void> {
     await this.end()
+    const refused = this.violations
     await Effect.runPromise(Scope.close(this.#scope, Exit.void))
     this.#accounts.close()
     await this.cluster.close()
+    // A permission that is missing need not make a test fail: it may just be slow.
+    if (refused.length > 0) throw new Error(`NATS has refused what is needed: ${refused.join("; ")}`)
+  }
+
+  /** What NATS has refused so far because of missing permissions, as it has logged it. */
+  get violations(): ReadonlyArray<string> {
+    const said = readFileSync(this.nats.process.log, "utf8").matchAll(
+      /User "[^"]*", (?:Subject "[^"]*"|Publish|Subscription).*|(?:Publish|Subscription) Violation - .*/g
+    )
+    return [...new Set(Array.from(said, ([line]) => line.replace(/, JsDomain.*/, "")))]
   }
 
   #running(run: (signal: AbortSignal) => Promise<void>, scope: Scope.Closeable): () => Promise<void> {

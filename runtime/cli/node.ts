@@ -38,6 +38,13 @@ export const node = Command.make(
     yield* Effect.gen(function* () {
       yield* sayOptions("node", flags)
       const name = Option.getOrElse(flags.name, hostname)
+      // A fault of ours in one place must not end the renewal of every address on this node: it is said, and the rest goes on.
+      for (const event of ["unhandledRejection", "uncaughtException"] as const) {
+        process.on(event, (cause: unknown) => {
+          const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
+          console.error(`${new Date().toISOString()} ERROR a fault of ours, the runtime goes on: ${text}`)
+        })
+      }
       const choice = yield* Effect.try({
         try: () => parseLinkChoice(Option.getOrUndefined(flags.link)),
         catch: orUnusable("--link: ")
@@ -63,9 +70,9 @@ export const node = Command.make(
           }),
         catch: orUnusable("")
       })
-      const process = yield* make.pipe(Effect.catchDefect((cause) => Effect.fail(orUnusable("")(cause))))
-      yield* serveHealth(flags.http, process.isReady, process.observe)
-      yield* untilStopped(process.run)
+      const runtime = yield* make.pipe(Effect.catchDefect((cause) => Effect.fail(orUnusable("")(cause))))
+      yield* serveHealth(flags.http, runtime.isReady, runtime.observe)
+      yield* untilStopped(runtime.run)
     }).pipe(
       Effect.tapErrorTag("NodeUnusable", ({ message }) => Effect.logError(message)),
       Effect.scoped,

@@ -3,13 +3,17 @@ import ipaddr from "ipaddr.js"
 import type { Report } from "../Fleet.ts"
 import { token, untoken } from "../nats/names.ts"
 
+/** An unsigned 32-bit integer on the wire; the highest one is left for the placement after it. */
+export const highestTerm = 0xffff_fffe
+const Term = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: highestTerm }))
+
 /** `assignments`: key `<node>.<claim>`. What a node must hold, or stand by for. */
 export const Assignment = Schema.Struct({
   role: Schema.Literals(["holder", "standby"]),
   claim: Schema.String,
   address: Schema.String,
   /** Rises with every placement of the claim. */
-  term: Schema.Int,
+  term: Term,
   holder: Schema.optionalKey(Schema.String),
   standby: Schema.optionalKey(Schema.String),
   link: Schema.optionalKey(Schema.String)
@@ -50,7 +54,7 @@ export type Presence = typeof Presence.Type
 export const InventoryMessage = Schema.Struct({
   id: Schema.String,
   held: Schema.Array(
-    Schema.Struct({ claim: Schema.String, address: Schema.String, link: Schema.String, term: Schema.Int })
+    Schema.Struct({ claim: Schema.String, address: Schema.String, link: Schema.String, term: Term })
   )
 })
 export type InventoryMessage = typeof InventoryMessage.Type
@@ -60,7 +64,7 @@ export const ReportMessage = Schema.Struct({
   address: Schema.String,
   link: Schema.String,
   mac: Schema.String,
-  term: Schema.Int,
+  term: Term,
   at: Schema.Finite,
   foreign: Schema.optionalKey(Schema.String),
   reason: Schema.optionalKey(Schema.String)
@@ -92,3 +96,15 @@ export const claimKeyOf = (address: string): string => {
     ? parsed.parts.map((part) => part.toString(16).padStart(4, "0")).join("-")
     : parsed.toString().replaceAll(".", "-")
 }
+
+const macPattern = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/
+
+/** Whether it names an address, and by it its claim. What does not is never put on a link. */
+export const isSound = ({ claim, address }: Pick<Assignment, "claim" | "address">): boolean =>
+  /^[0-9a-f.:]+$/.test(address) && ipaddr.isValid(address) && claimKeyOf(address) === claim
+
+/** Of a node's links, those that can be asked: whoever may write a node's key could write anything. */
+export const soundLinks = (links: Presence["links"]): Presence["links"] =>
+  links
+    .filter(({ mac }) => macPattern.test(mac))
+    .map((link) => ({ ...link, subnets: link.subnets.filter((subnet) => ipaddr.isValidCIDR(subnet)) }))

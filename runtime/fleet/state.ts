@@ -1,6 +1,7 @@
 import type { FleetEvent, FleetNode, FleetView, Inventory, Placement, Report } from "../Fleet.ts"
 import { Inventories } from "./inventories.ts"
 import type { Assignment, InventoryMessage, Presence } from "./messages.ts"
+import { highestTerm } from "./messages.ts"
 import { Slots } from "./slots.ts"
 
 /** What each event carries of the trace that led to it. */
@@ -92,7 +93,7 @@ export class FleetState implements FleetView {
   }
 
   nextTerm(claim: string): number {
-    return (this.#terms.get(claim) ?? 0) + 1
+    return Math.min((this.#terms.get(claim) ?? 0) + 1, highestTerm)
   }
 
   /** A new life of the streams: what was in the former one is forgotten, but for the terms and who the nodes are. */

@@ -129,6 +129,13 @@ export class Binder {
         free.push({ wanted, held })
       } else reject(failure)
     }
+    if (beat() !== stalls) {
+      for (const { wanted } of free) {
+        const { address } = wanted.assignment
+        wanted.reject(new HeldByOurs({ address, node: "another node, for all we know," }))
+      }
+      return
+    }
     const current = free.filter(({ wanted }) => {
       const isCurrent = this.#isCurrent(wanted.assignment)
       if (!isCurrent) wanted.resolve(undefined)
@@ -139,6 +146,11 @@ export class Binder {
       const errno = refused.get(held)
       if (errno !== undefined) {
         wanted.reject(new KernelSaidNo({ address: held.address, errno }))
+        continue
+      }
+      // Yielded meanwhile, and said so.
+      if (!this.#holder.table.has(held)) {
+        wanted.resolve(undefined)
         continue
       }
       this.#report(held)

@@ -9,11 +9,13 @@ import {
   Complete,
   type InventoryMessage,
   inventorySubject,
+  isSound,
   movedToHeader,
   nodeOfToken,
   nodeToken,
   Presence,
-  presenceSubject
+  presenceSubject,
+  soundLinks
 } from "../fleet/messages.ts"
 import type { Nats } from "../nats/connection.ts"
 
@@ -160,7 +162,8 @@ export class Contact {
       return
     }
     const presence = decodePresence(message.string())
-    if (Result.isSuccess(presence)) this.#options.peer(name, presence.success)
+    if (Result.isFailure(presence)) return
+    this.#options.peer(name, { ...presence.success, links: soundLinks(presence.success.links) })
   }
 
   #slice(message: JsMsg): void {
@@ -176,8 +179,10 @@ export class Contact {
     } else if (removed) gone(key, message.headers?.get(movedToHeader) || undefined, message)
     else {
       const read = decodeAssignment(message.string())
-      if (Result.isSuccess(read)) assignment(read.success, message)
-      else say(`${message.subject} has not the expected shape: ${read.failure.message}`)
+      if (Result.isFailure(read))
+        say(`${message.subject} has not the expected shape: ${read.failure.message}`)
+      else if (read.success.claim === key && isSound(read.success)) assignment(read.success, message)
+      else say(`${message.subject} is about ${read.success.address}, which is another claim's: passed over`)
     }
   }
 

@@ -11,6 +11,7 @@ const atOnce = 100
 const defendMillis = 1_000
 /** The kernel's clock and ours are not read in the same moment. */
 const marginMillis = 500
+const askAgainMillis = 500
 /** EADDRNOTAVAIL: it was not there any more. */
 const gone = 99
 
@@ -52,7 +53,7 @@ export class Holder {
         if (beat() !== stalls) return refused
         // The kernel would make what we have dropped since; in one chunk nothing comes in between.
         const now = performance.now()
-        const still = chunk.filter((held) => this.table.has(held))
+        const still = chunk.filter((held) => this.table.has(held) && !held.doubted)
         if (still.length === 0) continue
         const errnos = await kernel.put(
           index,
@@ -106,10 +107,15 @@ export class Holder {
     if (chunk === undefined) return
     this.#around.beat()
     const still = chunk.filter((held) => this.table.has(held) && !held.doubted)
-    for (const [index, all] of Map.groupBy(still, (held) => held.index)) {
-      this.#around
-        .lan(index)
-        ?.announce(all.map((held) => ({ address: held.address, signature: signatureOf(held) })))
+    try {
+      for (const [index, all] of Map.groupBy(still, (held) => held.index)) {
+        this.#around
+          .lan(index)
+          ?.announce(all.map((held) => ({ address: held.address, signature: signatureOf(held) })))
+      }
+    } catch (cause) {
+      // What cannot be said of one must not keep the others from being announced.
+      this.#around.say({ _tag: "Trouble", message: `announce: ${String(cause)}` })
     }
     if (this.#announcing.length === 1) this.#announcing = []
     else
@@ -179,6 +185,7 @@ export class Holder {
   /** Asks the network whether somebody else has what we hold, and keeps what is ours by right. */
   async verify(which: ReadonlyArray<Held>, isKnown = false): Promise<void> {
     const asked = this.doubt(which.filter((held) => this.table.has(held) && !this.#verifying.has(held)))
+    if (asked.length === 0) return
     for (const held of asked) this.#verifying.add(held)
     try {
       let stalls: number
@@ -192,6 +199,15 @@ export class Holder {
           )
         )
       } while (this.#around.beat() !== stalls)
+    } catch (cause) {
+      // The network could not be asked: what we hold stays as it is, neither renewed nor announced, and is asked for again.
+      this.#around.say({ _tag: "Trouble", message: `asking for what is held: ${String(cause)}` })
+      setTimeout(() => {
+        void this.verify(
+          asked.filter((held) => held.doubted),
+          isKnown
+        )
+      }, askAgainMillis)
     } finally {
       for (const held of asked) this.#verifying.delete(held)
     }
@@ -229,7 +245,11 @@ export class Holder {
       const heard = [...(answers.get(held.address) ?? []), ...(more.get(held.address) ?? [])]
       const has = heard.filter((one) => one.what === "has")
       const ours = has.filter((one) => one.signature !== undefined || peers.nodeOf(one.mac) !== undefined)
-      const foreign = has.find((one) => !ours.some(({ mac }) => mac === one.mac))
+      const strangers = new Set(
+        has.filter((one) => !ours.some(({ mac }) => mac === one.mac)).map(({ mac }) => mac)
+      )
+      const [foreign] = strangers.size === 0 ? [] : await this.proxies.without(lan, strangers, held.address)
+      if (!this.table.has(held)) continue
       // One that asks as well at this moment says in its questions what it holds it by.
       const asking = heard.filter(
         ({ what, mac, signature }) =>
@@ -238,12 +258,11 @@ export class Holder {
       if (ours.length > 0 && !this.#outranks(held, [...ours, ...asking], lan.mac)) {
         const node = peers.nodeOf(ours[0]!.mac) ?? ours[0]!.mac
         await this.#yield(held, `${node} holds it by now`)
-      } else {
-        held.doubted = false
-        keep.push(held)
-        if (foreign !== undefined) void this.#dispute(held, lan)
-      }
+      } else if (ours.length === 0 && foreign !== undefined) await this.#withdraw(held, foreign)
+      else keep.push(held)
     }
+    if (this.#around.beat() !== stalls) return
+    for (const held of keep) held.doubted = false
     const refused = await this.#give(keep, times.lifetimeMillis)
     for (const held of refused.keys()) this.table.delete(held)
     for (const held of refused.keys()) this.#around.wake(held.claim)
@@ -327,14 +346,19 @@ export class Holder {
         this.#defend(held)
         return
       }
-      await this.drop([held])
-      const { claim, address, index, term } = held
-      this.#around.say({ _tag: "Disputed", address, mac: foreign })
-      this.#around.report({ claim, address, index, term, what: "conflict", foreign })
-      this.#around.wake(claim)
+      await this.#withdraw(held, foreign)
     } finally {
       this.#disputed.delete(held)
     }
+  }
+
+  /** A machine that is none of ours has the address. */
+  async #withdraw(held: Held, foreign: string): Promise<void> {
+    const { claim, address, index, term } = held
+    await this.drop([held])
+    this.#around.say({ _tag: "Disputed", address, mac: foreign })
+    this.#around.report({ claim, address, index, term, what: "conflict", foreign })
+    this.#around.wake(claim)
   }
 
   /** For the end of this process: the kernel keeps everything for so long. */

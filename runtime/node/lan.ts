@@ -11,6 +11,8 @@ export interface LanOptions {
   readonly linkLocal: string | undefined
   readonly poller: Poller
   readonly hear: (heard: Heard, lan: Lan) => void
+  /** Another link of this node, on the same network, is not somebody else. */
+  readonly isOwn: (mac: string) => boolean
 }
 
 export interface AskOptions {
@@ -22,6 +24,15 @@ export interface AskOptions {
 
 /** So many frames go out at once; the socket's buffer takes a few hundred. */
 const framesAtOnce = 200
+/** A storm of frames must not keep us from renewing what we hold: the rest is read in the next turn. */
+const framesInOneTurn = 2_000
+/** Machines of a LAN that are remembered, those that were silent longest are forgotten first. */
+const rememberedMacs = 4_096
+
+/** The network could not be asked: that nobody answered means nothing. */
+export class NotAsked extends Error {
+  override readonly name = "NotAsked"
+}
 
 /** One link of this node, as a place to ask and to announce. */
 export class Lan {
@@ -31,6 +42,8 @@ export class Lan {
   readonly linkLocal: string | undefined
   readonly #socket: PacketSocket
   readonly #hear: LanOptions["hear"]
+  readonly #isOwn: LanOptions["isOwn"]
+  #isClosed = false
   readonly #unwatch: ReadonlyArray<() => void>
   /** MAC → when a frame of it came in last */
   readonly #heardAt = new Map<string, number>()
@@ -43,20 +56,31 @@ export class Lan {
     this.mac = options.link.mac
     this.linkLocal = options.linkLocal
     this.#hear = options.hear
+    this.#isOwn = options.isOwn
     this.#socket = PacketSocket.open(options.index)
-    this.#unwatch = this.#socket.fds.map((fd) => options.poller.add(fd, () => this.drain()))
+    this.#unwatch = this.#socket.fds.map((fd) => options.poller.add(fd, () => this.drain(framesInOneTurn)))
   }
 
   /** Takes in every frame that has come so far. */
-  drain(): void {
+  drain(most?: number): void {
+    if (this.#isClosed) return
     const now = performance.now()
     this.#socket.receive((frame) => {
       const heard = parseFrame(frame, this.mac)
-      if (heard === undefined) return
+      if (heard === undefined || this.#isOwn(heard.mac)) return
+      this.#heardAt.delete(heard.mac)
       this.#heardAt.set(heard.mac, now)
+      if (this.#heardAt.size > rememberedMacs) this.#forgetOldest()
       for (const answers of this.#asked.get(heard.address) ?? []) answers.push(heard)
       this.#hear(heard, this)
-    })
+    }, most)
+  }
+
+  #forgetOldest(): void {
+    for (const oldest of this.#heardAt.keys()) {
+      this.#heardAt.delete(oldest)
+      return
+    }
   }
 
   /** When this MAC was heard last, on the monotonic clock; −∞ for never. */
@@ -80,21 +104,24 @@ export class Lan {
     { probes, gapMillis, signature }: AskOptions
   ): Promise<ReadonlyMap<string, ReadonlyArray<Heard>>> {
     const answers = new Map<string, Array<Heard>>()
+    const asked = new Set<string>()
     for (const address of addresses) {
       const heard: Array<Heard> = []
       answers.set(address, heard)
-      const asked = this.#asked.get(address)
-      if (asked === undefined) this.#asked.set(address, new Set([heard]))
-      else asked.add(heard)
+      const askers = this.#asked.get(address)
+      if (askers === undefined) this.#asked.set(address, new Set([heard]))
+      else askers.add(heard)
     }
     try {
       for (let probe = 0; probe < probes; probe++) {
         const sentAt = performance.now()
         for (let at = 0; at < addresses.length; at += framesAtOnce) {
           const chunk = addresses.slice(at, at + framesAtOnce)
-          this.#socket.send(
+          if (this.#isClosed) throw new NotAsked(`${this.name} is gone`)
+          const sent = this.#socket.send(
             chunk.map((address) => probeFrame(address, this.mac, undefined, signature?.(address)))
           )
+          for (const address of chunk.slice(0, sent)) asked.add(address)
           if (at + framesAtOnce >= addresses.length) continue
           // Thousands of frames take longer than anything else of ours may wait.
           await turn()
@@ -105,11 +132,12 @@ export class Lan {
       }
       // What lies in the socket came in time, however late we look.
       this.drain()
+      if (asked.size < answers.size) throw new NotAsked(`${this.name} did not take the questions`)
     } finally {
       for (const [address, heard] of answers) {
-        const asked = this.#asked.get(address)
-        asked?.delete(heard)
-        if (asked?.size === 0) this.#asked.delete(address)
+        const askers = this.#asked.get(address)
+        askers?.delete(heard)
+        if (askers?.size === 0) this.#asked.delete(address)
       }
     }
     for (const [address, heard] of answers) if (heard.length === 0) answers.delete(address)
@@ -118,6 +146,7 @@ export class Lan {
 
   /** Asks one machine for addresses, once; answers come by `hear`. */
   askOne(addresses: ReadonlyArray<string>, mac: string): void {
+    if (this.#isClosed) return
     this.#socket.send(
       addresses.map((address) => probeFrame(address, this.mac, mac, undefined, this.linkLocal))
     )
@@ -141,6 +170,7 @@ export class Lan {
   }
 
   close(): void {
+    this.#isClosed = true
     for (const unwatch of this.#unwatch) unwatch()
     this.#socket.close()
   }

@@ -140,10 +140,21 @@ export const nodeProcess = (options: NodeProcessOptions): Effect.Effect<NodeProc
         const kernel = runtime.run(signal)
         // The conversation outlives the signal: what is handed over at the end is still to be reported.
         const talkUntil = new AbortController()
-        const connecting = Effect.runPromiseWith(context)(
-          Layer.buildWithScope(Nats.layer(options.nats), scope)
-        )
-        const talking = Promise.race([connecting, aborted(signal)]).then((built) =>
+        const connect = async () => {
+          for (;;) {
+            try {
+              return await Effect.runPromiseWith(context)(
+                Layer.buildWithScope(Nats.layer(options.nats), scope)
+              )
+            } catch (cause) {
+              // Credentials that cannot be read, say: what the node holds is kept meanwhile.
+              say({ _tag: "Trouble", message: cause instanceof Error ? cause.message : String(cause) })
+              await Promise.race([new Promise((resolve) => setTimeout(resolve, 5_000)), aborted(signal)])
+              if (signal.aborted) return undefined
+            }
+          }
+        }
+        const talking = Promise.race([connect(), aborted(signal)]).then((built) =>
           built === undefined ? undefined : talk(Context.get(built, Nats), talkUntil.signal)
         )
         await kernel
@@ -151,7 +162,7 @@ export const nodeProcess = (options: NodeProcessOptions): Effect.Effect<NodeProc
         await runtime.leave(() => reporter.settled(2_000))
         recorder?.flush()
         talkUntil.abort()
-        await talking
+        await talking.catch(() => undefined)
         // A connection that never came is not waited for.
         await Promise.race([
           Effect.runPromiseWith(context)(Scope.close(scope, Exit.void)),

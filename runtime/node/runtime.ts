@@ -10,7 +10,7 @@ import { type Held, newHeld } from "./held.ts"
 import { Holder } from "./holder.ts"
 import { ipvsTrouble, Kernel } from "./kernel/kernel.ts"
 import { Poller } from "./kernel/poller.ts"
-import type { KernelEvent } from "./kernel/types.ts"
+import type { KernelEvent, Link } from "./kernel/types.ts"
 import { Lan } from "./lan.ts"
 import { type LinkChoice, usableLinks } from "./links.ts"
 import { OutOfReach } from "./outOfReach.ts"
@@ -67,6 +67,9 @@ export class NodeRuntime {
   readonly #deadSince = new Map<number, number>()
   #beatAt = performance.now()
   #stalls = 0
+  /** By the clock on the wall, which goes on while a machine is suspended. */
+  #beatAtWall = Date.now()
+  #ownMacs: ReadonlySet<string> = new Set()
   #message: JsMsg | undefined
   #looking: ReturnType<typeof setTimeout> | undefined
   #removed: Array<Held> = []
@@ -250,8 +253,11 @@ export class NodeRuntime {
 
   #beat(): number {
     const now = performance.now()
-    const gap = now - this.#beatAt
+    const wall = Date.now()
+    // A clock that is set ahead looks like a sleep: then the network is asked once for nothing.
+    const gap = Math.max(now - this.#beatAt, wall - this.#beatAtWall)
     this.#beatAt = now
+    this.#beatAtWall = wall
     if (gap < this.#options.times.stallMillis) return this.#stalls
     this.#stalls++
     this.#options.say({ _tag: "Stalled", millis: Math.round(gap) })
@@ -293,25 +299,19 @@ export class NodeRuntime {
     const all = this.#kernel.links()
     const before = this.#links
     this.#links = usableLinks(all, this.#options.choice)
+    this.#ownMacs = new Set(all.map(({ mac }) => mac))
     const now = performance.now()
     for (const link of this.#links) {
       const lan = this.#lans.get(link.index)
-      if (lan?.mac !== link.mac || lan.name !== link.name) {
-        lan?.close()
-        const linkLocal = all
-          .find(({ index }) => index === link.index)
-          ?.addresses.find((one) => one.linkLocal)?.address
-        const { index } = link
-        const hear: ConstructorParameters<typeof Lan>[0]["hear"] = (heard, on) => this.#hear(heard, on)
-        this.#lans.set(index, new Lan({ index, link, linkLocal, poller: this.#poller, hear }))
-      }
+      const isAnother = lan !== undefined && (lan.mac !== link.mac || lan.name !== link.name)
+      if (lan === undefined || isAnother) this.#open(link, all)
       const had = before.find(({ index }) => index === link.index)?.carrier ?? false
       if (had !== link.carrier && before.length > 0) {
         this.#options.say({ _tag: "Carrier", link: link.name, carrier: link.carrier })
       }
       if (!link.carrier) {
         if (!this.#deadSince.has(link.index)) this.#deadSince.set(link.index, now)
-      } else if (this.#deadSince.delete(link.index) || !had) this.#cameBack(link.index)
+      } else if (this.#deadSince.delete(link.index) || !had || isAnother) this.#cameBack(link.index)
     }
     for (const [index, lan] of this.#lans) {
       if (this.#links.some((link) => link.index === index)) continue
@@ -333,9 +333,34 @@ export class NodeRuntime {
     }
   }
 
+  /** From now on the link is listened to; one that vanishes in this moment is looked at again. */
+  #open(link: NodeLink, all: ReadonlyArray<Link>): void {
+    const { index } = link
+    this.#lans.get(index)?.close()
+    this.#lans.delete(index)
+    const linkLocal = all
+      .find((one) => one.index === index)
+      ?.addresses.find((address) => address.linkLocal)?.address
+    try {
+      const lan = new Lan({
+        index,
+        link,
+        linkLocal,
+        poller: this.#poller,
+        hear: (heard, on) => this.#hear(heard, on),
+        isOwn: (mac) => this.#ownMacs.has(mac)
+      })
+      this.#lans.set(index, lan)
+    } catch (cause) {
+      this.#options.say({ _tag: "Trouble", message: `${link.name}: ${String(cause)}` })
+      this.#looking ??= setTimeout(() => {
+        this.#looking = undefined
+        this.#look()
+      }, 1_000)
+    }
+  }
+
   #hear: ConstructorParameters<typeof Lan>[0]["hear"] = (heard, lan) => {
-    // Another link of this node, on the same network.
-    if (this.#links.some(({ mac }) => mac === heard.mac)) return
     this.holder.hear(heard, lan)
     this.standbys.hear(heard)
     if (heard.signature?.released === true) {

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { Assignment, PeerLinks } from "../fleet/messages.ts"
+import { Assignment, isSound, PeerLinks, soundLinks } from "../fleet/messages.ts"
 
 /** What a restarted runtime goes on with while NATS is away. */
 const Remembered = Schema.Struct({
@@ -44,7 +44,15 @@ export class SliceFile {
       return undefined
     }
     const read = Schema.decodeResult(Schema.fromJsonString(Remembered))(text)
-    if (Result.isSuccess(read)) return read.success
+    if (Result.isSuccess(read)) {
+      const { assignments, held, nodes } = read.success
+      const links = Object.entries(nodes).map(([node, of]) => [node, soundLinks(of)] as const)
+      return {
+        assignments: assignments.filter(isSound),
+        held: held.filter(isSound),
+        nodes: Object.fromEntries(links)
+      }
+    }
     this.#trouble(
       `${this.#path} is not what this version writes; NATS will tell all of it: ${read.failure.message}`
     )

@@ -99,10 +99,16 @@ export class Standbys {
     const { times, beat } = this.#around
     while (!this.#signal.aborted && pair.standings.size > 0) {
       beat()
-      const lost = await this.#round(pair)
-      if (this.#signal.aborted) break
-      if (lost) await this.#takeOver(pair)
-      else await this.#takeUnseen(pair)
+      try {
+        const lost = await this.#round(pair)
+        if (this.#signal.aborted) break
+        if (lost) await this.#takeOver(pair)
+        else await this.#takeUnseen(pair)
+      } catch (cause) {
+        // This watch is all that stands between the loss of that node and an outage: it goes on.
+        this.#around.say({ _tag: "Trouble", message: `watching ${pair.node}: ${String(cause)}` })
+        await delay(times.watchMillis, undefined, { signal: this.#signal }).catch(() => undefined)
+      }
       const wait = pair.silence.claim > 0 ? 1 : times.watchMillis - times.answerMillis
       await delay(wait, undefined, { signal: this.#signal }).catch(() => undefined)
     }
@@ -221,6 +227,7 @@ export class Standbys {
       foreign.size === 0
         ? foreign
         : await this.#holder.proxies.without(lan, foreign, due[0]!.assignment.address)
+    if (this.#around.beat() !== stalls) return
     const isSilent = ({ assignment: { address, term } }: Standing) =>
       (answers.get(address) ?? []).every(
         ({ what, mac, signature }) =>
@@ -249,7 +256,7 @@ export class Standbys {
         message: `the kernel refused ${address}, taken from ${pair.node}: errno ${errno}`
       })
     }
-    const here = helds.filter((held) => !refused.has(held))
+    const here = helds.filter((held) => !refused.has(held) && this.#holder.table.has(held))
     for (const { claim, address, term } of here) report({ claim, address, index, term, what: "taken" })
     if (here.length > 0) say({ _tag: "Took", node: pair.node, addresses: here.map(({ address }) => address) })
   }

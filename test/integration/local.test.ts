@@ -15,6 +15,12 @@ import { expect } from "vitest"
 import { ownControlPlane, ownNatsServer } from "../../infra/local/index.ts"
 import { withControlPlane, withNats, withOwnControlPlane } from "../support/parts.ts"
 
+/** As who may do everything. */
+const connectTo = ({ url }: { readonly url: string }) => {
+  const { host, username, password } = new URL(url)
+  return connect({ servers: host, user: username, pass: password })
+}
+
 const run = promisify(execFile)
 const api = (kubeconfig: string) => {
   const config = new KubeConfig()
@@ -88,14 +94,14 @@ withNats("a NATS server of one's own", () => {
     Effect.gen(function* () {
       const server = yield* ownNatsServer()
       const write = async () => {
-        const connection = await connect({ servers: server.url })
+        const connection = await connectTo(server)
         const manager = await jetstreamManager(connection)
         await manager.streams.add({ name: "KEPT", subjects: ["kept"] })
         await jetstream(connection).publish("kept", "x".repeat(2_000_000))
         await connection.close()
       }
       const count = async () => {
-        const connection = await connect({ servers: server.url })
+        const connection = await connectTo(server)
         const manager = await jetstreamManager(connection)
         const { state } = await manager.streams.info("KEPT")
         await connection.close()
@@ -111,7 +117,7 @@ withNats("a NATS server of one's own", () => {
   it.live("says nothing while it is paused, and goes on when it is resumed", () =>
     Effect.gen(function* () {
       const server = yield* ownNatsServer()
-      const connection = yield* Effect.promise(() => connect({ servers: server.url }))
+      const connection = yield* Effect.promise(() => connectTo(server))
       yield* server.process.pause
       const answer = connection.flush().then(() => "answered")
       const silence = Effect.as(Effect.sleep(200), "silent")

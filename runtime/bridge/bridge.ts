@@ -135,7 +135,7 @@ const activeUntilBroken = async (
     )
   ]
   const resources = options.kinds.map(async (kind) => {
-    const known = await loadKnown(options.js, kind, incarnation.lastSequence, both)
+    const known = await loadKnown(options.js, options.jsm, kind, incarnation.lastSequence, both)
     const lastListed = await readSynced(options.jsm, resourceToken(kind), incarnation.created)
     await followResource({
       cluster: options.cluster,

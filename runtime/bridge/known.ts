@@ -1,7 +1,9 @@
-import type { JetStreamClient, JsMsg } from "@nats-io/jetstream"
+import type { JetStreamClient, JetStreamManager, StoredMsg } from "@nats-io/jetstream"
+import type { MsgHdrs } from "@nats-io/transport-node"
 import type { KindId } from "../Kind.ts"
 import { objectToken, parseSubject, resourceSubjects, resourceToken } from "../nats/names.ts"
 import { readAll } from "../nats/readAll.ts"
+import { readLog } from "../nats/readLog.ts"
 import { originSequence } from "../nats/streams.ts"
 
 /** The newest state of an object that is in the log: which object, which version, and where in the log. */
@@ -25,18 +27,19 @@ export type KnownStates = Map<string, Known>
  */
 export const loadKnown = async (
   js: JetStreamClient,
+  jsm: JetStreamManager,
   kind: KindId,
   lastSequence: number,
   signal: AbortSignal
 ): Promise<KnownStates> => {
   const states: KnownStates = new Map()
   let upTo = 0
-  const take = (message: JsMsg, ref: Known["ref"], sequence: number, deleted: boolean) => {
+  const take = (headers: MsgHdrs | undefined, ref: Known["ref"], sequence: number, deleted: boolean) => {
     upTo = Math.max(upTo, sequence)
     const key = objectToken(kind, ref)
     if (deleted) states.delete(key)
     else {
-      const header = (name: string) => message.headers?.get(name) ?? ""
+      const header = (name: string) => headers?.get(name) ?? ""
       states.set(key, { uid: header("ce-uid"), resourceVersion: header("ce-resourceversion"), sequence, ref })
     }
   }
@@ -52,15 +55,21 @@ export const loadKnown = async (
     const parsed = parseSubject(`kube.${message.subject.slice(prefix.length)}.added`)
     if (parsed === undefined) return
     const deleted = (message.headers?.get("KV-Operation") ?? "") !== ""
-    take(message, parsed.ref, originSequence(message.headers?.get("Nats-Stream-Source") ?? ""), deleted)
+    take(
+      message.headers,
+      parsed.ref,
+      originSequence(message.headers?.get("Nats-Stream-Source") ?? ""),
+      deleted
+    )
   })
   if (upTo < lastSequence) {
     const filters = [resourceSubjects(kind)]
-    const rest = { stream: "KUBE", filters, from: upTo + 1, headersOnly: true, signal }
-    await readAll(js, rest, (message) => {
+    const rest = (message: StoredMsg) => {
       const parsed = parseSubject(message.subject)
-      if (parsed !== undefined) take(message, parsed.ref, message.seq, parsed.verb === "deleted")
-    })
+      if (parsed !== undefined) take(message.header, parsed.ref, message.seq, parsed.verb === "deleted")
+    }
+    await readLog(jsm, filters, rest, upTo + 1)
+    signal.throwIfAborted()
   }
   return states
 }

@@ -68,7 +68,7 @@ export const bridge = Command.make(
       yield* untilStopped(process.run)
     }).pipe(
       Effect.scoped,
-      Effect.provide(Layer.mergeAll(natsLayer(flags, "extip-bridge"), observability("bridge")))
+      Effect.provide(natsLayer(flags, "extip-bridge").pipe(Layer.provideMerge(observability("bridge"))))
     )
   })
 ).pipe(Command.withDescription("publishes the cluster's changes to NATS; run two, one is active"))
@@ -91,7 +91,7 @@ export const functionsCommand = Command.make(
       yield* untilStopped(process.run)
     }).pipe(
       Effect.scoped,
-      Effect.provide(Layer.mergeAll(natsLayer(flags, "extip-functions"), observability("functions")))
+      Effect.provide(natsLayer(flags, "extip-functions").pipe(Layer.provideMerge(observability("functions"))))
     )
   })
 ).pipe(Command.withDescription("hosts functions; run as many as you like, each function is active on one"))

@@ -9,6 +9,7 @@ import {
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 
 /** NATS refused us, or is set up in a way that we cannot use. Being away is not a failure: it is waited for. */
@@ -55,7 +56,7 @@ export class Nats extends Context.Service<
             try: () => connect(connectionOptions(options)),
             catch: (cause) =>
               new NatsUnusable({ operation: `connect to ${withoutPassword(options.url)}`, cause })
-          }),
+          }).pipe(saidToWait(options)),
           (connection) =>
             Effect.promise(() => connection.drain()).pipe(
               Effect.timeout("2 seconds"),
@@ -130,6 +131,16 @@ const authenticated = (options: NatsOptions): ConnectionOptions => ({
   ...(options.creds === undefined ? {} : { authenticator: credsAuthenticator(readFileSync(options.creds)) }),
   ...(options.ca === undefined ? {} : { tls: { caFile: options.ca } })
 })
+
+/** Says so when NATS is not there after a second. */
+const saidToWait =
+  (options: NatsOptions) =>
+  <A, E, R>(connecting: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.gen(function* () {
+      const said = Effect.logInfo(`waiting for NATS at ${withoutPassword(options.url)}`)
+      const hint = yield* Effect.forkChild(Effect.delay(said, "1 second"))
+      return yield* connecting.pipe(Effect.ensuring(Fiber.interrupt(hint)))
+    })
 
 /** A call to NATS as an Effect; what it rejects with becomes `NatsUnusable`. */
 export const natsCall = <A>(operation: string, run: () => Promise<A>): Effect.Effect<A, NatsUnusable> =>

@@ -2,6 +2,7 @@ import type { JetStreamClient, JetStreamManager, JsMsg, StoredMsg } from "@nats-
 import { type KindId, type Ref, refKey, resourceName } from "../Kind.ts"
 import { objectSubjects, parseSubject, resourceToken } from "../nats/names.ts"
 import { readAll } from "../nats/readAll.ts"
+import { readLog } from "../nats/readLog.ts"
 import { traceSubject } from "./recorder.ts"
 import type { SpanRecord } from "./span.ts"
 import type { EventRecord } from "./story.ts"
@@ -77,7 +78,7 @@ export const collect = async (
     const unread = [...objects].filter((object) => !read.objects.has(object))
     for (const object of unread) read.objects.add(object)
     const filters = unread.map((object) => subjectsOf(kinds, object)).filter((filter) => filter !== undefined)
-    await readEvents(jsm, filters, (message) => {
+    await readLog(jsm, filters, (message) => {
       const event = eventOf(kinds, message)
       if (event !== undefined) events.set(event.sequence, event)
     })
@@ -104,34 +105,6 @@ const readInParts = async (
 ): Promise<void> => {
   for (let at = 0; at < filters.length; at += filtersAtOnce) {
     await readAll(js, { stream: "TRACE", filters: filters.slice(at, at + filtersAtOnce) }, take)
-  }
-}
-
-/** Messages of one answer. */
-const eventsAtOnce = 1_000
-const noMessages = 404
-
-/** Without a consumer: who may make one on the log could also change a function's. */
-const readEvents = async (
-  jsm: JetStreamManager,
-  filters: ReadonlyArray<string>,
-  take: (message: StoredMsg) => void
-): Promise<void> => {
-  for (const filter of filters) {
-    for (let seq = 1, count = eventsAtOnce; count === eventsAtOnce; ) {
-      count = 0
-      const wanted = { seq, batch: eventsAtOnce, next_by_subj: filter }
-      const messages = await jsm.direct.getBatch("KUBE", wanted)
-      try {
-        for await (const message of messages) {
-          take(message)
-          count++
-          seq = message.seq + 1
-        }
-      } catch (cause) {
-        if ((cause as { readonly code?: number }).code !== noMessages) throw cause
-      }
-    }
   }
 }
 

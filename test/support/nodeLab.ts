@@ -358,6 +358,7 @@ export class NodeLab {
   logs(): string {
     const of = (name: string, log: string) => `--- ${name}\n${log.split("\n").slice(-40).join("\n")}`
     return [
+      of("bridge", this.bridge.log()),
       ...this.hosts.map((host, index) => of(`functions ${index}`, host.log())),
       ...Array.from(this.runtimes, ([node, runtime]) => of(node, runtime.log()))
     ].join("\n")

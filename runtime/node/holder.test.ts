@@ -15,15 +15,37 @@ const heard = (what: Heard["what"], mac: string, signature?: Signature): Heard =
   ({ address, mac, what, isReply: what === "has", toUs: true, signature }) as Heard
 const by = (term: number, taken: boolean): Signature => ({ term, taken, released: false })
 
-const lanThat = (ask: (addresses: ReadonlyArray<string>) => ReadonlyMap<string, ReadonlyArray<Heard>>): Lan =>
+const lanThat = (
+  ask: (addresses: ReadonlyArray<string>) => ReadonlyMap<string, ReadonlyArray<Heard>>,
+  announce: () => void = () => undefined
+): Lan =>
   ({
     index: 1,
     name: "eth0",
     mac: mine,
     ask: async (addresses: ReadonlyArray<string>) => ask(addresses),
-    announce: () => undefined,
+    announce,
     farewell: () => undefined
   }) as unknown as Lan
+
+/** A kernel that does everything, and no NATS. */
+const aroundOf = (lan: Lan, peers = new Peers()): Surroundings => ({
+  times: { ...defaultTimes, probeGapMillis: 1 },
+  kernel: {
+    put: async (_, all) => all.map(() => 0),
+    remove: async (_, all) => all.map(() => 0),
+    links: () => []
+  },
+  links: () => [],
+  lan: () => lan,
+  peers,
+  inContact: () => false,
+  assignmentOf: () => undefined,
+  beat: () => 0,
+  report: () => undefined,
+  wake: () => undefined,
+  say: () => undefined
+})
 
 /** What becomes of an address that this node holds, by what it hears when it asks for it; NATS is away. */
 const verified = async (
@@ -35,24 +57,7 @@ const verified = async (
     { name: "eth0", mac: other, subnets: [], carrier: true, defaultRoutes: [], chosen: false }
   ])
   const lan = lanThat(() => new Map([[address, answers]]))
-  const around: Surroundings = {
-    times: { ...defaultTimes, probeGapMillis: 1 },
-    kernel: {
-      put: async (_, all) => all.map(() => 0),
-      remove: async (_, all) => all.map(() => 0),
-      links: () => []
-    },
-    links: () => [],
-    lan: () => lan,
-    peers,
-    inContact: () => false,
-    assignmentOf: () => undefined,
-    beat: () => 0,
-    report: () => undefined,
-    wake: () => undefined,
-    say: () => undefined
-  }
-  const holder = new Holder(around)
+  const holder = new Holder(aroundOf(lan, peers))
   const held = newHeld({ claim: "10-0-0-1", address, index: 1, ...signature }, 0)
   holder.table.add(held)
   await holder.verify([held])
@@ -72,6 +77,40 @@ describe("an address that two nodes hold, NATS being away", () => {
 
   it("is kept when another one only asks for it", async () => {
     expect(await verified(by(3, false), heard("asks", other, by(3, true)))).toBe("kept")
+  })
+})
+
+describe("an address that was taken off by others", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["performance"] }))
+  afterEach(() => void vi.useRealTimers())
+
+  it("is put back and announced as often as a new one: a link that was flapping did not hear the first", async () => {
+    let announced = 0
+    const holder = new Holder(
+      aroundOf(
+        lanThat(
+          () => new Map(),
+          () => announced++
+        )
+      )
+    )
+    const held = newHeld({ claim: "10-0-0-1", address, index: 1, term: 1, taken: false }, performance.now())
+    await holder.put([held])
+    const within = (millis: number) => {
+      const before = announced
+      for (let passed = 0; passed < millis; passed += 100) {
+        vi.advanceTimersByTime(100)
+        holder.announceDue()
+      }
+      return announced - before
+    }
+    const asNew = within(3_000)
+    expect(asNew).toBe(defaultTimes.announceAgainMillis.length)
+    expect(within(3_000)).toBe(0)
+    held.renewedAt = performance.now()
+    holder.removed([held])
+    await vi.waitUntil(() => announced === 1 + asNew + 1)
+    expect(within(3_000)).toBe(asNew)
   })
 })
 

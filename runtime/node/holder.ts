@@ -170,6 +170,8 @@ export class Holder {
     const expired = here.filter((held) => !taken.includes(held))
     if (taken.length > 0) {
       this.#around.say({ _tag: "PutBack", addresses: taken.map(({ address }) => address) })
+      // A link that goes down and up again loses them, and hears nothing meanwhile: announced as often as new ones.
+      for (const held of taken) held.announcements = 0
       void this.#renewNow(taken).then(() => this.announce(taken.filter((held) => this.table.has(held))))
     }
     if (expired.length > 0) void this.verify(expired)

@@ -33,7 +33,11 @@ withNats("the fleet on NATS", () => {
     return made
   }
   const kill = () => Effect.runPromise(server.process.kill("SIGKILL"))
-  const start = () => Effect.runPromise(server.process.start)
+  const start = async () => {
+    await Effect.runPromise(server.process.start)
+    // What is published before is lost with the connection.
+    await until("the test itself to be connected", () => client.isConnected())
+  }
   const stateOf = ({ access }: Follower, node: string) => access.state.nodes.get(node)?.state
   const places = ({ access }: Follower) =>
     new Map(Array.from(access.state.placements, ([claim, { holder, term }]) => [claim, `${holder} ${term}`]))

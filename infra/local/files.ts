@@ -1,5 +1,6 @@
+import { randomInt } from "node:crypto"
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
+import { type AddressInfo, createServer, type Server } from "node:net"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import * as Effect from "effect/Effect"
@@ -39,23 +40,37 @@ export const directory = (
 }
 
 /**
+ * Below what the kernel gives to those who ask for any port, and to connections: who is killed and started again finds
+ * his port free. And below what Kubernetes gives to Services (from 30000).
+ */
+const [lowest, highest] = [15_000, 29_999]
+const tries = 50
+
+/** `undefined` when somebody has it. */
+const listenOn = (port: number): Promise<Server | undefined> =>
+  new Promise((done) => {
+    const server = createServer()
+    server.once("error", () => done(undefined)).listen(port, "127.0.0.1", () => done(server))
+  })
+
+const listenAnywhere = async (): Promise<Server> => {
+  for (let attempt = 0; attempt < tries; attempt++) {
+    const server = await listenOn(randomInt(lowest, highest + 1))
+    if (server !== undefined) return server
+  }
+  throw new Error(`none of ${tries} ports from ${lowest} to ${highest} is free`)
+}
+
+/**
  * That many different TCP ports of 127.0.0.1 that were free a moment ago. Somebody else may take one before
  * it is used, so a start that fails is worth another try.
  */
 export const freePorts = (count: number): Effect.Effect<ReadonlyArray<number>, LocalFailure> =>
   Effect.tryPromise({
     try: async () => {
-      const servers = Array.from({ length: count }, () => createServer())
-      // All held at once, or the kernel may give the same one twice.
-      await Promise.all(
-        servers.map(
-          (server) =>
-            new Promise<void>((done, fail) => {
-              server.once("error", fail).listen(0, "127.0.0.1", done)
-            })
-        )
-      )
-      const ports = servers.map((server) => (server.address() as { port: number }).port)
+      // All held at once, or the same one may be chosen twice.
+      const servers = await Promise.all(Array.from({ length: count }, listenAnywhere))
+      const ports = servers.map((server) => (server.address() as AddressInfo).port)
       await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
       return ports
     },

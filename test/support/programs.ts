@@ -2,8 +2,6 @@ import { spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as Effect from "effect/Effect"
-import { freePorts } from "../../infra/local/files.ts"
 import { repository } from "./cluster.ts"
 import { until } from "./until.ts"
 
@@ -36,7 +34,6 @@ export const extip = (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv = {}):
 /** One of our processes, as an administrator runs it. */
 export interface Program {
   readonly pid: number
-  readonly health: string
   /** What it has printed. */
   readonly log: () => string
   readonly isReady: () => Promise<boolean>
@@ -53,21 +50,26 @@ export const startProgram = async (
   args: ReadonlyArray<string>,
   env: NodeJS.ProcessEnv = {}
 ): Promise<Program> => {
-  const [port] = (await Effect.runPromise(freePorts(1))) as [number]
-  const health = `127.0.0.1:${port}`
   const folder = mkdtempSync(join(tmpdir(), "extip-program-"))
   const file = join(folder, "log")
   // The file is written by a shell's redirection: a test that is busy need not read a pipe meanwhile.
   const child = spawn(
     "/bin/sh",
-    ["-c", `exec "$0" "$@" >"${file}" 2>&1`, process.execPath, main, ...args, "--http", health],
+    ["-c", `exec "$0" "$@" >"${file}" 2>&1`, process.execPath, main, ...args, "--http", "127.0.0.1:0"],
     { env: { ...ownEnv, ...env }, stdio: "ignore" }
   )
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve))
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null
   const log = () => readFileSync(file, "utf8")
+  // The kernel chooses the port, and the program says which: one that was free before may be another's by now.
+  let health: string | undefined
+  const page = async (path: string) => {
+    health ??= /health and metrics at (\S+)/.exec(log())?.[1]
+    if (health === undefined) throw new Error("it serves nothing yet")
+    return await fetch(health + path)
+  }
   const isReady = () =>
-    fetch(`http://${health}/readyz`).then(
+    page("/readyz").then(
       (answer) => answer.ok,
       () => false
     )
@@ -77,7 +79,6 @@ export const startProgram = async (
   })
   return {
     pid: child.pid!,
-    health,
     log,
     isReady,
     ready: async () => {
@@ -90,7 +91,7 @@ export const startProgram = async (
         { seconds: 30, last: () => log().split("\n").slice(-8).join("\n") }
       )
     },
-    metrics: async () => await (await fetch(`http://${health}/metrics`)).text(),
+    metrics: async () => await (await page("/metrics")).text(),
     kill: async (signal) => {
       if (!hasEnded()) child.kill(signal)
       return await ended

@@ -8,6 +8,7 @@ import {
   type TestSuite,
   type Vitest
 } from "vitest/node"
+import type {} from "./support/globalSetup.ts"
 import type {} from "./support/suite.ts"
 
 /** What `npm test` runs; e2e takes long and is asked for by name. */
@@ -78,6 +79,9 @@ const endOn = (signal: NodeJS.Signals, code: number, vitest: Vitest): void => {
   })
 }
 
+/** Compiled sources are kept between the starts of programs, of which the suites have some hundreds. */
+process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(new URL("../node_modules/.cache/extip", import.meta.url))
+
 let vitest: Vitest | undefined
 try {
   const { filter, options } = parseCLI(["vitest", "run", ...process.argv.slice(2)])
@@ -89,6 +93,7 @@ try {
     watch: false,
     run: true
   })
+  vitest.provide("filter", filter)
   endOn("SIGINT", 130, vitest)
   endOn("SIGTERM", 143, vitest)
   await vitest.start(filter)

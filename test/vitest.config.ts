@@ -1,9 +1,34 @@
+import { basename } from "node:path"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
+
+/**
+ * Files with real parts that run side by side. They wait more than they work: for leases, lifetimes and the silence of
+ * who has died. More than that, and tests would test each other, as the parts share the machine's cores.
+ */
+const sideBySide = 3
+
+/** What waits longest for nodes begins first, so that nothing of it runs on alone at the end. */
+const first = [
+  ...["node-loss", "node-nats", "node-binding", "node-conflict", "node-asleep", "node-random"],
+  ...["fleet", "node-move", "bridge-nats", "lan", "lan-observer"]
+]
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const at = first.indexOf(basename(moduleId, ".test.ts"))
+      return at < 0 ? first.length : at
+    }
+    return files.toSorted((a, b) => rank(a) - rank(b) || a.moduleId.localeCompare(b.moduleId))
+  }
+}
 
 export default defineConfig({
   root: fileURLToPath(new URL("..", import.meta.url)),
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
@@ -20,8 +45,9 @@ export default defineConfig({
           name: "integration",
           include: ["test/integration/**/*.test.ts", "test/contract/**/*.test.ts"],
           globalSetup: ["test/support/globalSetup.ts"],
-          // The parts are real and share the machine's cores: side by side, tests would mostly test each other.
-          fileParallelism: false,
+          // A cluster that is pointed to is one.
+          maxWorkers: process.env.EXTIP_KUBECONFIG ? 1 : sideBySide,
+          sequence: { groupOrder: 1 },
           testTimeout: 60_000,
           hookTimeout: 120_000
         }

@@ -15,8 +15,12 @@ export type SharedControlPlane = Shared | { readonly unavailable: string }
 
 const reason = (part: string, message: string) => `${part}: ${message.split("\n")[0]!.replace(/:$/, "")}`
 
+/** The one of this file: files that run side by side have one each, as most of our objects are in no namespace. */
+const provided = (): SharedControlPlane =>
+  inject("controlPlanes")[Number(process.env.VITEST_POOL_ID) - 1] ?? { unavailable: "none was started" }
+
 const whyNoKubernetes = (): string | undefined => {
-  const shared = inject("controlPlane")
+  const shared = provided()
   return "unavailable" in shared ? reason("no Kubernetes API", shared.unavailable) : undefined
 }
 
@@ -29,7 +33,7 @@ const whyNoNats = (): string | undefined => {
  * The shared control plane. In a suite that is skipped its fields are undefined: only its tests' names are
  * read.
  */
-const shared = () => inject("controlPlane") as Shared
+const shared = () => provided() as Shared
 
 /** A suite that needs a Kubernetes API: run with the shared one, or skipped, by name, with the reason. */
 export const withControlPlane = (name: string, body: (shared: Shared) => void): void =>

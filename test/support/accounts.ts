@@ -55,8 +55,7 @@ export class Accounts {
 
   /** Namespaces first: they are what the rest is in. */
   async #apply(): Promise<void> {
-    for (const file of ["namespaces", "rbac"]) {
-      await this.#cluster.kubectl(["apply", "-f", join(repository, `infra/deploy/base/${file}.yaml`)])
-    }
+    const files = ["namespaces", "rbac"].map((name) => join(repository, `infra/deploy/base/${name}.yaml`))
+    await this.#cluster.kubectl(["apply", ...files.flatMap((file) => ["-f", file])])
   }
 }

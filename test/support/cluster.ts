@@ -3,6 +3,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { IpClaim, IpClaimPool, IpNode } from "../../functions/domain/kinds.ts"
 import type { KindId, Ref } from "../../runtime/Kind.ts"
 import { openCluster } from "../../runtime/kube/access.ts"
 import { collectionPath, type KubeApi, type RawObject } from "../../runtime/kube/api.ts"
@@ -62,14 +63,13 @@ export class Cluster {
   }
 
   async applyCrds(): Promise<void> {
-    const crds = join(repository, "infra/crds")
-    await this.kubectl(["apply", "-f", crds])
-    await this.kubectl(["wait", "--for=condition=Established", "--timeout=30s", "-f", crds])
-    // Established is said before they are served: "storage is (re)initializing".
-    await until("the custom resources to be served", async () => {
-      await this.kubectl("get ippool,ipc,ipn")
+    await this.kubectl(["apply", "-f", join(repository, "infra/crds")])
+    // To be Established is not enough, which is said before they are served: "storage is (re)initializing".
+    const isServed = async () => {
+      for (const kind of [IpClaimPool, IpClaim, IpNode]) await this.list(kind)
       return true
-    })
+    }
+    await until("the custom resources to be served", isServed, { seconds: 30 })
   }
 
   /** A namespace of this name; it stays, since nobody here ends namespaces. */

@@ -72,11 +72,12 @@ export class NodeLab {
       hosts: options.hosts ?? 1,
       hostArgs: options.hostArgs ?? []
     })
+    // They wait for NATS to have what they need, which the function hosts make.
+    for (const node of lan.nodes) lab.startNode(node)
     await stack.cluster.applyCrds()
     await stack.cluster.deleteAll(IpClaim)
-    await lab.startBridge()
-    for (let host = 0; host < lab.#options.hosts; host++) await lab.startHost()
-    for (const node of lan.nodes) lab.startNode(node)
+    const hosts = Array.from({ length: lab.#options.hosts }, () => lab.startHost())
+    await Promise.all([lab.startBridge(), ...hosts])
     await lab.ready()
     return lab
   }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe } from "@effect/vitest"
+import { IpClaimPool } from "../../functions/domain/kinds.ts"
 import { defaultSourceTimes, newestVersion, watch } from "../../runtime/bridge/source.ts"
 import type { KindId } from "../../runtime/Kind.ts"
 import { MemoryApi } from "../../runtime/testkit.ts"
@@ -71,7 +72,16 @@ withControlPlane("Kubernetes itself", (shared) => {
     await cluster.applyCrds()
     await cluster.namespace("contract")
   })
-  afterAll(() => cluster.close())
+  afterAll(async () => {
+    // Pools that are open to all would give addresses to the Services of other files.
+    for (const { metadata } of await cluster.list(IpClaimPool)) {
+      const ref = { namespace: "", name: metadata.name }
+      if (!ref.name.startsWith("contract-")) continue
+      await cluster.patch(IpClaimPool, ref, { metadata: { finalizers: null } })
+      await cluster.delete(IpClaimPool, ref)
+    }
+    await cluster.close()
+  })
   const backend = () => ({ api: cluster.api, namespace: "contract", follow: follow(cluster) })
   keepsObjects(backend)
   keepsStatus(backend)

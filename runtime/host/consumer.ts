@@ -21,7 +21,7 @@ const maxHeld = 50_000
 
 const pinGroup = "host"
 
-const wokenKey = "extip.ipcontroller.ext/woken"
+export const wokenKey = "extip.ipcontroller.ext/woken"
 /** The life of the log that the consumer's first sequence is meant for. */
 const lifeKey = "extip.ipcontroller.ext/log-created"
 const consumerNotFound = 10014

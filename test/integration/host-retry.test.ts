@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type { FunctionDefinition } from "../../runtime/Function.ts"
+import { wokenKey } from "../../runtime/host/consumer.ts"
 import { type Disposition, defineFunction, Reject, Retry, RetryAfter, read } from "../../runtime/index.ts"
 import { ConfigMap, ConfigMaps, isIn } from "../support/configMaps.ts"
 import { withParts } from "../support/parts.ts"
@@ -28,6 +30,19 @@ withParts("a handler that fails", (shared) => {
   })
   afterAll(() => stack?.close())
 
+  /**
+   * A host of the function, which has been woken for what there is: else an object that is created meanwhile is both
+   * there and an event, and the handler runs twice.
+   */
+  const hosting = async (fn: FunctionDefinition<any>, options: { readonly concurrency?: number } = {}) => {
+    const host = await stack.host([fn], options)
+    await until(`${fn.name} to have been woken for what there is`, async () => {
+      const { config } = await stack.client.jsm.consumers.info("KUBE", fn.name)
+      return config.metadata?.[wokenKey] === "true"
+    })
+    return host
+  }
+
   it("does not hold up others: one is tried again, less and less often", async () => {
     const attempts: Array<number> = []
     const done: Array<string> = []
@@ -43,7 +58,7 @@ withParts("a handler that fails", (shared) => {
         return yield* Effect.fail(new Failed(Retry))
       })
     })
-    const host = await stack.host([fn], { concurrency: 1 })
+    const host = await hosting(fn, { concurrency: 1 })
     await maps.create("retry-bad")
     await until("the first attempt", () => attempts.length > 0)
     await Promise.all(Array.from({ length: 20 }, (_, i) => maps.create(`retry-${i}`)))
@@ -70,7 +85,7 @@ withParts("a handler that fails", (shared) => {
         if (map.data?.["go"] !== "on") return yield* Effect.fail(new Failed(RetryAfter("1 minute")))
       })
     })
-    const host = await stack.host([fn])
+    const host = await hosting(fn)
     await maps.create("wait")
     await until("the second attempt", () => attempts.length === 2)
     expect(attempts[1]! - attempts[0]!).toBeGreaterThanOrEqual(695)
@@ -92,7 +107,7 @@ withParts("a handler that fails", (shared) => {
           return Effect.fail(new Failed(Reject("NotLikeThis"), "the data is not like this"))
         })
     })
-    const host = await stack.host([fn])
+    const host = await hosting(fn)
     await maps.create("rejected")
     for (let n = 1; n <= 3; n++) {
       await until(`run ${n}`, () => runs === n)

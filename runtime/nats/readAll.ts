@@ -29,7 +29,7 @@ export const readAll = async (
   try {
     if ((await consumer.info(true)).num_pending === 0) return
     what.signal?.throwIfAborted()
-    const messages = await consumer.consume({ max_messages: 1_000 })
+    const messages = await consumer.consume({ max_messages: 1_000, expires: 5_000, idle_heartbeat: 1_000 })
     const stop = () => messages.stop()
     what.signal?.addEventListener("abort", stop, { once: true })
     let isWhole = false

@@ -11,7 +11,7 @@ import {
   Unavailable
 } from "../KubeFailure.ts"
 import type { ClusterAccess } from "./access.ts"
-import { collectionPath, type KubeApi, objectPath, type RawObject } from "./api.ts"
+import { collectionPath, type KubeApi, objectPath, type RawObject, type WriteOptions } from "./api.ts"
 
 interface Call {
   readonly method: Dispatcher.HttpMethod
@@ -74,6 +74,8 @@ export const call = (cluster: ClusterAccess, wanted: Call): Effect.Effect<unknow
         method: wanted.method,
         dispatcher,
         signal,
+        // The client would close the connection after a DELETE with a body, and each new one is a handshake.
+        reset: false,
         headersTimeout: timeoutMillis,
         bodyTimeout: timeoutMillis,
         ...(wanted.query === undefined ? {} : { query: wanted.query }),
@@ -133,6 +135,9 @@ const ofUid =
       : Effect.fail(new Conflict({ operation, detail: `uid is ${answer.metadata.uid}, not ${uid}` }))
   }
 
+/** What our writes say for themselves. We read no warnings, and checking for unknown fields costs a second decoding. */
+const written = ({ manager }: WriteOptions) => ({ fieldManager: manager, fieldValidation: "Ignore" })
+
 /** The API server over HTTP. */
 export const httpApi = (cluster: ClusterAccess): KubeApi => {
   const send = (wanted: Call) => call(cluster, wanted) as Effect.Effect<RawObject, KubeFailure>
@@ -141,28 +146,28 @@ export const httpApi = (cluster: ClusterAccess): KubeApi => {
   return {
     get: (kind, ref) =>
       send({ method: "GET", path: objectPath(kind, ref), operation: `get ${kind.kind} ${refKey(ref)}` }),
-    create: (kind, namespace, body, { manager }) =>
+    create: (kind, namespace, body, options) =>
       send({
         method: "POST",
         path: collectionPath(kind, namespace),
-        query: { fieldManager: manager },
+        query: written(options),
         body,
         operation: `create ${kind.kind} ${(body as RawObject).metadata.name}`
       }),
-    mergePatch: (kind, ref, body, { manager, subresource }) =>
+    mergePatch: (kind, ref, body, options) =>
       sendUnderUid({
         method: "PATCH",
-        path: objectPath(kind, ref, subresource),
-        query: { fieldManager: manager },
+        path: objectPath(kind, ref, options.subresource),
+        query: written(options),
         body,
         contentType: "application/merge-patch+json",
         operation: `patch ${kind.kind} ${refKey(ref)}`
       }),
-    apply: (kind, ref, body, { manager, subresource }) =>
+    apply: (kind, ref, body, options) =>
       sendUnderUid({
         method: "PATCH",
-        path: objectPath(kind, ref, subresource),
-        query: { fieldManager: manager, force: "true" },
+        path: objectPath(kind, ref, options.subresource),
+        query: { ...written(options), force: "true" },
         body,
         contentType: "application/apply-patch+yaml",
         operation: `apply ${kind.kind} ${refKey(ref)}`

@@ -8,6 +8,8 @@ import type { NatsConnection } from "@nats-io/transport-node"
 export class Delivery {
   readonly #connection: NatsConnection
   readonly #reply: string
+  /** When the server last heard of it, or gave it to us, by the monotonic clock. */
+  saidAt = performance.now()
 
   constructor(connection: NatsConnection, message: JsMsg) {
     this.#connection = connection
@@ -26,6 +28,7 @@ export class Delivery {
 
   /** It is still being worked on. */
   working(): void {
+    this.saidAt = performance.now()
     this.#answer("+WPI")
   }
 

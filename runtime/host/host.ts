@@ -12,6 +12,7 @@ import type { KubeApi } from "../kube/api.ts"
 import { wakeSubject } from "../nats/names.ts"
 import { ensureCommon } from "../nats/streams.ts"
 import { SpanRecorder } from "../trace/recorder.ts"
+import { Acks } from "./acks.ts"
 import { kindsOf } from "./kinds.ts"
 import { hostMetrics } from "./metrics.ts"
 import { Notes } from "./notes.ts"
@@ -77,6 +78,7 @@ export const runHost = async (
   const fleet = options.functions.some((fn) => fn.fleet !== "none") ? new FleetReader(options) : undefined
   const placing = fleet && natsPlacing({ connection, js, jsm, reader: fleet })
   const metrics = hostMetrics(options.context)
+  const acks = new Acks()
   const workers = options.functions.map(
     (fn) =>
       new Worker({
@@ -89,6 +91,7 @@ export const runHost = async (
         concurrency: options.concurrency ?? 32,
         say,
         connection,
+        acks,
         services: {
           api: options.api,
           view,

@@ -156,7 +156,11 @@ export class Reader {
         const kind = parsed === undefined ? undefined : byToken.get(parsed.resource)
         if (parsed !== undefined && kind !== undefined) {
           const uid = message.headers?.get("ce-uid") ?? ""
-          view.applyEvent(kind, parsed.ref, parsed.verb, uid, message.json<RawObject>())
+          const version = message.headers?.get("ce-resourceversion") ?? ""
+          // Two of three are writes of ours, which the view has had since they were answered.
+          if (parsed.verb === "deleted" || !view.isPast(kind, parsed.ref, uid, version)) {
+            view.applyEvent(kind, parsed.ref, parsed.verb, uid, message.json<RawObject>())
+          }
         }
         this.#moveTo(message.seq)
         if (message.info.pending === 0) caughtUp.resolve()

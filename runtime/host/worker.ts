@@ -3,7 +3,7 @@ import type { ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg } from 
 import type { NatsConnection } from "@nats-io/transport-node"
 import type { FleetEvent } from "../Fleet.ts"
 import type { FunctionDefinition } from "../Function.ts"
-import { Acks } from "./acks.ts"
+import type { Acks } from "./acks.ts"
 import { ackWaitMillis, consume, ensureConsumer, markWoken, unpin } from "./consumer.ts"
 import { Delivery } from "./delivery.ts"
 import { fromFleet, type Held } from "./held.ts"
@@ -14,6 +14,11 @@ import type { Hydrated, Reader } from "./reader.ts"
 import { type RunServices, type Target, targetKey } from "./run.ts"
 import { startWork } from "./startWork.ts"
 import { Targets, wokenBy } from "./targets.ts"
+
+/** How often it is looked at who has been silent. */
+const progressMillis = ackWaitMillis / 5
+/** Whoever has been silent for so long says that it is still at it: at the latest after three fifths of the ack wait. */
+const silentMillis = 2 * progressMillis
 
 /** How often the lag is looked at. */
 const lookMillis = 5_000
@@ -31,6 +36,8 @@ export interface WorkerOptions {
   readonly concurrency: number
   readonly say: (news: WorkerNews) => void
   readonly connection: NatsConnection
+  /** Of all functions of the host. */
+  readonly acks: Acks
 }
 
 export type WorkerNews =
@@ -45,7 +52,6 @@ export class Worker {
   /** Sequence in the log → event that is not acknowledged yet */
   readonly #held = new Map<number, Held>()
   readonly #targets: Targets
-  readonly #acks = new Acks()
   #messages: ConsumerMessages | undefined
   /** What the server called us when it made us the active host; empty for one that stands by. */
   #pin = ""
@@ -79,7 +85,7 @@ export class Worker {
     const { fn, js, jsm, say, services } = this.#options
     const signal = hydrated.lost
     this.#work = startWork(this.#options)
-    const progress = setInterval(() => this.#sayProgress(), ackWaitMillis / 3)
+    const progress = setInterval(() => this.#sayProgress(), progressMillis)
     const looks = setInterval(() => void this.#look(), lookMillis)
     void this.#look()
     const followed = followsFleet(fn)
@@ -133,10 +139,10 @@ export class Worker {
 
   async #drain(): Promise<void> {
     this.#messages?.stop()
-    const working = setInterval(() => this.#sayProgress(), ackWaitMillis / 3)
+    const working = setInterval(() => this.#sayProgress(), progressMillis)
     await this.#work.stop()
     clearInterval(working)
-    this.#acks.flush()
+    this.#options.acks.flush()
     // Another host gets these at once, instead of after the ack wait.
     for (const { message } of this.#held.values()) message?.nak()
     this.#held.clear()
@@ -165,7 +171,7 @@ export class Worker {
       woken: wokenBy(message),
       settle: () => {
         this.#held.delete(held.sequence)
-        if (held.message !== undefined) this.#acks.ack(held.message)
+        if (held.message !== undefined) this.#options.acks.ack(held.message)
       }
     }
     this.#held.set(message.seq, held)
@@ -209,7 +215,10 @@ export class Worker {
   }
 
   #sayProgress(): void {
-    for (const held of this.#held.values()) held.message?.working()
+    const before = performance.now() - silentMillis
+    for (const { message } of this.#held.values()) {
+      if (message !== undefined && message.saidAt <= before) message.working()
+    }
   }
 }
 

@@ -42,6 +42,17 @@ describe("the view of a process", () => {
     expect(seen(view, "a")).toBe("white")
   })
 
+  it("knows what it is past: the state that it has, older ones of the object, and all of one that is gone", () => {
+    const view = new WorldView([Thing])
+    const isPast = (version: string, uid = "uid-a") => view.isPast(Thing, at("a"), uid, version)
+    expect(isPast("1")).toBe(false)
+    view.applyWrite(Thing, raw("a", 10, "blue"))
+    expect(["9", "10", "11"].map((version) => isPast(version))).toEqual([true, true, false])
+    expect(isPast("9", "uid-of-another")).toBe(false)
+    gone(view, "a")
+    expect(isPast("12")).toBe(true)
+  })
+
   it("compares versions as numbers", () => {
     const view = new WorldView([Thing])
     event(view, "a", 9, "old")

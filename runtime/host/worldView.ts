@@ -72,6 +72,13 @@ export class WorldView implements View {
     return this.#table(kind).objects.size
   }
 
+  /** Whether it holds this state of the object, or a newer one, or knows that the object is gone. */
+  isPast(kind: Kind<any>, ref: Ref, uid: string, resourceVersion: string): boolean {
+    if (this.#deleted.has(uid)) return true
+    const present = this.#table(kind).objects.get(refKey(ref))?.metadata
+    return present?.uid === uid && Number(resourceVersion) <= Number(present.resourceVersion)
+  }
+
   /** Puts an event in. */
   applyEvent(kind: Kind<any>, ref: Ref, verb: Verb, uid: string, raw: RawObject): void {
     const table = this.#table(kind)

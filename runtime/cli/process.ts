@@ -5,11 +5,13 @@ import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { FetchHttpClient, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
-import { Otlp, PrometheusMetrics } from "effect/observability"
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as References from "effect/References"
 import type * as Runtime from "effect/Runtime"
 import { Misdeclared } from "../Function.ts"
@@ -59,6 +61,10 @@ export const observability = (service: string) =>
         Layer.succeed(References.MinimumLogLevel, level)
       )
       if (Option.isNone(endpoint)) return logs
+      // A fifth of all modules, for those who have a collector.
+      const [{ FetchHttpClient }, { Otlp }] = yield* Effect.promise(() =>
+        Promise.all([import("effect/http"), import("effect/observability")])
+      )
       return Otlp.layerProtobuf({
         baseUrl: endpoint.value,
         resource: { serviceName: `extip-${service}` },

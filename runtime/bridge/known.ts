@@ -4,7 +4,7 @@ import type { KindId } from "../Kind.ts"
 import { objectToken, parseSubject, resourceSubjects, resourceToken } from "../nats/names.ts"
 import { readAll } from "../nats/readAll.ts"
 import { readLog } from "../nats/readLog.ts"
-import { originSequence } from "../nats/streams.ts"
+import { originSequence, sourcedUpTo } from "../nats/streams.ts"
 
 /** The newest state of an object that is in the log: which object, which version, and where in the log. */
 export interface Known {
@@ -33,7 +33,8 @@ export const loadKnown = async (
   signal: AbortSignal
 ): Promise<KnownStates> => {
   const states: KnownStates = new Map()
-  let upTo = 0
+  // Asked before the bucket is read: what it had taken over by then is not looked for in the log, which is long.
+  let upTo = await sourcedUpTo(jsm)
   const take = (headers: MsgHdrs | undefined, ref: Known["ref"], sequence: number, deleted: boolean) => {
     upTo = Math.max(upTo, sequence)
     const key = objectToken(kind, ref)

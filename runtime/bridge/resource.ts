@@ -1,12 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises"
-import { type KindId, type Ref, refKey, resourceName } from "../Kind.ts"
+import { type KindId, resourceName } from "../Kind.ts"
 import type { ClusterAccess } from "../kube/access.ts"
-import type { RawObject } from "../kube/api.ts"
-import { objectToken } from "../nats/names.ts"
+import { compare, refOfRaw, requireNotBefore } from "./compare.ts"
 import { InFlight } from "./inFlight.ts"
 import type { KnownStates } from "./known.ts"
-import { ClusterWentBack, Deposed, isOlder, LogLost, type Publisher } from "./publisher.ts"
-import { Gone, list, newestVersion, Refused, type SourceTimes, Unreachable, watch } from "./source.ts"
+import { ClusterWentBack, Deposed, LogLost, type Publisher } from "./publisher.ts"
+import { Gone, newestVersion, Refused, type SourceTimes, Unreachable, watch } from "./source.ts"
 
 export interface ResourceOptions {
   readonly cluster: ClusterAccess
@@ -31,11 +30,6 @@ export type ResourceNews =
     }
   | { readonly _tag: "Trouble"; readonly resource: string; readonly message: string }
   | { readonly _tag: "Restarted"; readonly resource: string }
-
-const refOfRaw = (object: RawObject): Ref => ({
-  namespace: object.metadata.namespace ?? "",
-  name: object.metadata.name
-})
 
 /**
  * Follows one resource for as long as the signal lets it: list, compare, publish the differences, then watch; after a
@@ -87,12 +81,6 @@ export const followResource = async (options: ResourceOptions): Promise<never> =
 
 const tooManyRequests = 429
 
-/** @throws ClusterWentBack when the API server is at an older version than one that we have seen. */
-const requireNotBefore = (kind: KindId, version: string, seen: string | undefined): void => {
-  if (seen === undefined || !isOlder(version, seen)) return
-  throw new ClusterWentBack(`${resourceName(kind)}: the API server is at ${version}, it was at ${seen}`)
-}
-
 const isFatal = (cause: unknown): boolean =>
   cause instanceof Deposed || cause instanceof LogLost || cause instanceof ClusterWentBack
 
@@ -101,74 +89,6 @@ const pause = async (failures: number, atLeast: number | undefined, signal: Abor
   const ceiling = Math.min(100 * 2 ** Math.min(failures - 1, 10), 10_000)
   const millis = Math.max(atLeast ?? 0, ceiling * (0.5 + 0.5 * Math.random()))
   await delay(millis, undefined, { signal })
-}
-
-/** Lists, and publishes what differs from the log. Returns the list's resource version. */
-const compare = async (options: ResourceOptions, newestSeen: string | undefined): Promise<string> => {
-  const { kind, known, publisher, signal } = options
-  const seen = new Set<string>()
-  const inFlight = new InFlight()
-  let version = ""
-  let published = 0
-  let newest = newestSeen
-  for (const { resourceVersion } of known.values()) {
-    if (newest === undefined || isOlder(newest, resourceVersion)) newest = resourceVersion
-  }
-  for await (const page of list(options.cluster, kind, options.times, signal)) {
-    version = page.resourceVersion
-    requireNotBefore(kind, version, newest)
-    for (const object of page.items) {
-      const ref = refOfRaw(object)
-      const key = objectToken(kind, ref)
-      seen.add(key)
-      const before = known.get(key)
-      if (before !== undefined && before.deleted !== true) {
-        if (before.uid === object.metadata.uid) {
-          if (before.resourceVersion === object.metadata.resourceVersion) continue
-          if (isOlder(object.metadata.resourceVersion, before.resourceVersion)) {
-            throw new ClusterWentBack(
-              `${resourceName(kind)} ${refKey(ref)} is at ${object.metadata.resourceVersion}, the log has ${before.resourceVersion}`
-            )
-          }
-        } else {
-          published++
-          await inFlight.add(publishGone(options, ref, before.uid, before.resourceVersion))
-        }
-      }
-      published++
-      await inFlight.add(publisher.publish({ kind, ref, isGone: false, object, synthesized: false }, known))
-    }
-  }
-  for (const [key, state] of known) {
-    // An object that is newer than the list was not to be seen in it.
-    if (seen.has(key) || state.deleted === true || isOlder(version, state.resourceVersion)) continue
-    published++
-    await inFlight.add(publishGone(options, state.ref, state.uid, state.resourceVersion))
-  }
-  await inFlight.drained()
-  options.say({ _tag: "Listed", resource: resourceName(kind), objects: seen.size, published })
-  return version
-}
-
-/** A deletion that nobody watched. Its last state is in the log; what is known is who it was. */
-const publishGone = (
-  options: ResourceOptions,
-  ref: Ref,
-  uid: string,
-  resourceVersion: string
-): Promise<void> => {
-  const { kind, known, publisher } = options
-  const object: RawObject = {
-    apiVersion: kind.group === "" ? kind.version : `${kind.group}/${kind.version}`,
-    kind: kind.kind,
-    metadata: {
-      name: ref.name,
-      ...(ref.namespace === "" ? {} : { namespace: ref.namespace }),
-      uid,
-      resourceVersion
-    }
-  }
-  return publisher.publish({ kind, ref, isGone: true, object, synthesized: true }, known)
 }
 
 /** Watches until the watch ends; the cursor moves when everything up to it is in the log. */

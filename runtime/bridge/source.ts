@@ -1,7 +1,8 @@
 import { type Dispatcher, request } from "undici"
-import type { KindId } from "../Kind.ts"
+import type { KindId, Ref } from "../Kind.ts"
 import type { ClusterAccess } from "../kube/access.ts"
 import { collectionPath, type RawObject } from "../kube/api.ts"
+import { isStateList, readStateList, type State, stateListTypes } from "../kube/stateList.ts"
 import { lines } from "./lines.ts"
 
 /** The resource version is too old (410): only a new list helps. */
@@ -27,10 +28,15 @@ export class Refused extends Error {
   }
 }
 
-export interface Page {
-  readonly items: ReadonlyArray<RawObject>
+export interface Page<A> {
+  readonly items: ReadonlyArray<A>
   readonly resourceVersion: string
 }
+
+/** Which states there are; or the objects themselves, where the server sends nothing less. */
+export type Survey =
+  | ({ readonly _tag: "States" } & Page<State>)
+  | ({ readonly _tag: "Objects" } & Page<RawObject>)
 
 export type WatchEvent =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: RawObject }
@@ -62,7 +68,8 @@ const open = async (
   path: string,
   query: Record<string, string>,
   times: SourceTimes,
-  signal: AbortSignal
+  signal: AbortSignal,
+  accept = "application/json"
 ): Promise<Dispatcher.ResponseData> => {
   let answer: Dispatcher.ResponseData
   try {
@@ -70,7 +77,7 @@ const open = async (
       dispatcher: await cluster.dispatcher(),
       query,
       signal,
-      headers: { accept: "application/json", ...(await cluster.headers()) },
+      headers: { accept, ...(await cluster.headers()) },
       headersTimeout: times.headersMillis,
       bodyTimeout: times.silenceMillis
     })
@@ -97,27 +104,67 @@ const named = (kind: KindId, object: RawObject): RawObject => ({
   ...object
 })
 
+interface RawList {
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string }
+  readonly items: ReadonlyArray<RawObject> | null
+}
+
+const objectsOf = (kind: KindId, page: RawList): Page<RawObject> => ({
+  items: (page.items ?? []).map((item) => named(kind, item)),
+  resourceVersion: page.metadata.resourceVersion
+})
+
 /** Lists a resource, page by page and consistently: no resource version is given, so the API server reads the newest. */
 export async function* list(
   cluster: ClusterAccess,
   kind: KindId,
   times: SourceTimes,
   signal: AbortSignal
-): AsyncGenerator<Page> {
+): AsyncGenerator<Page<RawObject>> {
   let token = ""
   do {
     const query = { limit: String(times.pageSize), ...(token === "" ? {} : { continue: token }) }
     const answer = await open(cluster, collectionPath(kind), query, times, signal)
-    const page = (await answer.body.json()) as {
-      readonly metadata: { readonly resourceVersion: string; readonly continue?: string }
-      readonly items: ReadonlyArray<RawObject> | null
-    }
+    const page = (await answer.body.json()) as RawList
     token = page.metadata.continue ?? ""
-    yield {
-      items: (page.items ?? []).map((item) => named(kind, item)),
-      resourceVersion: page.metadata.resourceVersion
+    yield objectsOf(kind, page)
+  } while (token !== "")
+}
+
+/** As `list`, but says only in which states the objects are, if the server can do so. */
+export async function* survey(
+  cluster: ClusterAccess,
+  kind: KindId,
+  times: SourceTimes,
+  signal: AbortSignal
+): AsyncGenerator<Survey> {
+  let token = ""
+  do {
+    const query = { limit: String(times.pageSize), ...(token === "" ? {} : { continue: token }) }
+    const answer = await open(cluster, collectionPath(kind), query, times, signal, stateListTypes)
+    if (isStateList(answer.headers["content-type"])) {
+      const page = readStateList(Buffer.from(await answer.body.arrayBuffer()))
+      token = page.token
+      yield { _tag: "States", ...page }
+    } else {
+      const page = (await answer.body.json()) as RawList
+      token = page.metadata.continue ?? ""
+      yield { _tag: "Objects", ...objectsOf(kind, page) }
     }
   } while (token !== "")
+}
+
+/** One object as it is now; `undefined` when there is none. By a list, since the bridge may do nothing else. */
+export const one = async (
+  cluster: ClusterAccess,
+  kind: KindId,
+  { namespace, name }: Ref,
+  times: SourceTimes,
+  signal: AbortSignal
+): Promise<RawObject | undefined> => {
+  const query = { fieldSelector: `metadata.name=${name}` }
+  const answer = await open(cluster, collectionPath(kind, namespace), query, times, signal)
+  return objectsOf(kind, (await answer.body.json()) as RawList).items[0]
 }
 
 /** The version that the API server is at now, by a list of one object: consistent, and cheap. */

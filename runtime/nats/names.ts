@@ -20,6 +20,8 @@ export const token = (text: string): string => {
 }
 
 export const untoken = (text: string): string => {
+  // Nearly all of them.
+  if (!text.includes("=")) return text.includes("_") ? text.replaceAll("_", ".") : text
   const bytes: Array<number> = []
   for (let i = 0; i < text.length; i++) {
     const char = text[i]!

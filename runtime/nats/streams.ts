@@ -59,7 +59,7 @@ export const readIncarnation = async (jsm: JetStreamManager): Promise<Incarnatio
 }
 
 /** The highest sequence of `KUBE` that the bucket has taken over; 0 when it is empty. */
-const sourcedUpTo = async (jsm: JetStreamManager): Promise<number> => {
+export const sourcedUpTo = async (jsm: JetStreamManager): Promise<number> => {
   const info = await jsm.streams.info("KV_kube")
   if (info.state.messages === 0) return 0
   const last = await jsm.direct.getMessage("KV_kube", { seq: info.state.last_seq }).catch(() => null)

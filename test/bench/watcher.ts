@@ -7,6 +7,8 @@ import { listAll } from "./rig.ts"
 export class Watcher {
   /** `namespace/name` → when it was first seen with an address, in milliseconds of `performance.now()` */
   readonly published = new Map<string, number>()
+  /** Namespace → how many of its Services show one; looked at after every event. */
+  readonly #counts = new Map<string, number>()
   readonly #stop = new AbortController()
   #waiters: Array<{ readonly holds: () => boolean; readonly resolve: () => void }> = []
 
@@ -43,16 +45,17 @@ export class Watcher {
     object: { metadata: { namespace: string; name: string }; spec: { externalIPs?: ReadonlyArray<string> } },
     at: number
   ) {
-    const key = `${object.metadata.namespace}/${object.metadata.name}`
-    if ((object.spec.externalIPs ?? []).length > 0) {
-      if (!this.published.has(key)) this.published.set(key, at)
-    } else this.published.delete(key)
+    const { namespace, name } = object.metadata
+    const key = `${namespace}/${name}`
+    const isShown = (object.spec.externalIPs ?? []).length > 0
+    if (isShown === this.published.has(key)) return
+    if (isShown) this.published.set(key, at)
+    else this.published.delete(key)
+    this.#counts.set(namespace, this.count(namespace) + (isShown ? 1 : -1))
   }
 
   count(namespace: string): number {
-    let count = 0
-    for (const key of this.published.keys()) if (key.startsWith(`${namespace}/`)) count++
-    return count
+    return this.#counts.get(namespace) ?? 0
   }
 
   /** Resolves when the condition holds, looked at after each event; rejects after so many seconds. */

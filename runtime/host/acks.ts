@@ -1,7 +1,7 @@
 import type { Delivery } from "./delivery.ts"
 
 /** How long what is done may wait for others: far less than an ack wait. */
-const gatherMillis = 5
+const gatherMillis = 10
 
 /**
  * Acknowledges together what is done within a few milliseconds, for all functions of a host. The client flushes after

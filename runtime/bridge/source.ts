@@ -1,7 +1,7 @@
-import { type Dispatcher, request } from "undici"
 import type { KindId, Ref } from "../Kind.ts"
 import type { ClusterAccess } from "../kube/access.ts"
 import { collectionPath, type RawObject } from "../kube/api.ts"
+import { type Dispatcher, request } from "../kube/request.ts"
 import { isStateList, readStateList, type State, stateListTypes } from "../kube/stateList.ts"
 import { lines } from "./lines.ts"
 
@@ -73,8 +73,9 @@ const open = async (
 ): Promise<Dispatcher.ResponseData> => {
   let answer: Dispatcher.ResponseData
   try {
-    answer = await request(`${cluster.server}${path}`, {
-      dispatcher: await cluster.dispatcher(),
+    answer = await request(await cluster.dispatcher(), cluster.server, {
+      method: "GET",
+      path,
       query,
       signal,
       headers: { accept, ...(await cluster.headers()) },

@@ -8,7 +8,6 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
-import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as References from "effect/References"
 import type * as Runtime from "effect/Runtime"
 import { Misdeclared } from "../Function.ts"
@@ -137,11 +136,11 @@ export const serveHealth = (
       return yield* Effect.die(new Error(`--http "${listen}" is not host:port, such as 0.0.0.0:9090`))
     }
     const context = yield* Effect.context<never>()
-    const server = createServer((asked, answer) => {
-      const { status, text, type = "text/plain" } = answerOf(asked)
+    const server = createServer(async (asked, answer) => {
+      const { status, text, type = "text/plain" } = await answerOf(asked)
       answer.writeHead(status, { "content-type": type }).end(asked.method === "HEAD" ? undefined : text)
     })
-    const answerOf = ({ method, url }: IncomingMessage): Answer => {
+    const answerOf = async ({ method, url }: IncomingMessage): Promise<Answer> => {
       if (method !== "GET" && method !== "HEAD") return { status: 405, text: "only GET\n" }
       switch (url?.split("?")[0]) {
         case "/healthz":
@@ -151,7 +150,8 @@ export const serveHealth = (
         case "/metrics":
           try {
             observe(context)
-            return { status: 200, text: PrometheusMetrics.formatUnsafe(context), type: exposition }
+            const { formatUnsafe } = await import("effect/observability/PrometheusMetrics")
+            return { status: 200, text: formatUnsafe(context), type: exposition }
           } catch (cause) {
             return { status: 500, text: `${String(cause)}\n` }
           }

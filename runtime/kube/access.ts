@@ -1,7 +1,7 @@
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
-import { Agent, type Dispatcher } from "undici"
 import { openCredentials } from "./kubeconfig.ts"
+import { Agent, type Dispatcher } from "./request.ts"
 
 /** There is no usable kubeconfig: nothing can be asked. */
 export class NoCluster extends Data.TaggedError("NoCluster")<{ readonly detail: string }> {

@@ -1,5 +1,4 @@
 import * as Effect from "effect/Effect"
-import { type Dispatcher, request } from "undici"
 import { refKey } from "../Kind.ts"
 import {
   AlreadyExists,
@@ -12,6 +11,7 @@ import {
 } from "../KubeFailure.ts"
 import type { ClusterAccess } from "./access.ts"
 import { collectionPath, type KubeApi, objectPath, type RawObject, type WriteOptions } from "./api.ts"
+import { type Dispatcher, request } from "./request.ts"
 
 interface Call {
   readonly method: Dispatcher.HttpMethod
@@ -70,9 +70,9 @@ export const call = (cluster: ClusterAccess, wanted: Call): Effect.Effect<unknow
   Effect.tryPromise({
     try: async (signal) => {
       const dispatcher = await cluster.dispatcher()
-      const answer = await request(`${cluster.server}${wanted.path}`, {
+      const answer = await request(dispatcher, cluster.server, {
         method: wanted.method,
-        dispatcher,
+        path: wanted.path,
         signal,
         // The client would close the connection after a DELETE with a body, and each new one is a handshake.
         reset: false,

@@ -17,8 +17,8 @@ import { Targets, wokenBy } from "./targets.ts"
 
 /** How often it is looked at who has been silent. */
 const progressMillis = ackWaitMillis / 5
-/** Whoever has been silent for so long says that it is still at it: at the latest after three fifths of the ack wait. */
-const silentMillis = 2 * progressMillis
+/** Who has been silent for so long says that it is still at it: at the latest when half of the ack wait is over. */
+const silentMillis = 1.5 * progressMillis
 
 /** How often the lag is looked at. */
 const lookMillis = 5_000

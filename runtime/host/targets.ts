@@ -17,10 +17,18 @@ export type Received =
   /** A tick or a wake-up: no state of the view is behind it. */
   | { readonly _tag: "Direct"; readonly targets: ReadonlyArray<Target> }
 
+/** A trigger that events of the log pull. */
+interface OfEvents {
+  readonly trigger: Trigger<any>
+  readonly source: Extract<Trigger<any>["source"], { readonly _tag: "Events" }>
+}
+
 /** Says for whom a function is to run. */
 export class Targets {
   readonly #fn: FunctionDefinition<any>
   readonly #view: View
+  /** Resource → the triggers that its events may pull */
+  readonly #triggers: ReadonlyMap<string, ReadonlyArray<OfEvents>>
   /** Resources with a trigger that looks at the spec only. */
   readonly #specOnly: ReadonlySet<string>
   /** uid → the generation whose event came last, for those */
@@ -28,10 +36,12 @@ export class Targets {
 
   constructor(fn: FunctionDefinition<any>, view: View) {
     this.#fn = fn
+    const ofEvents = fn.on.flatMap((trigger) =>
+      trigger.source._tag === "Events" ? [{ trigger, source: trigger.source }] : []
+    )
+    this.#triggers = Map.groupBy(ofEvents, ({ source }) => resourceToken(source.kind))
     this.#specOnly = new Set(
-      fn.on.flatMap(({ source }) =>
-        source._tag === "Events" && source.specOnly ? [resourceToken(source.kind)] : []
-      )
+      ofEvents.flatMap(({ source }) => (source.specOnly ? [resourceToken(source.kind)] : []))
     )
     this.#view = view
   }
@@ -52,9 +62,7 @@ export class Targets {
     const isNewSpec =
       !this.#specOnly.has(resource) ||
       this.#isNewSpec(message.headers?.get("ce-uid") ?? "", verb, message.headers?.get("ce-generation") ?? "")
-    return this.#fn.on.flatMap((trigger) => {
-      const { source } = trigger
-      if (source._tag !== "Events" || resourceToken(source.kind) !== resource) return []
+    return (this.#triggers.get(resource) ?? []).flatMap(({ trigger, source }) => {
       if (!source.verbs.includes(verb)) return []
       if (source.specOnly && verb === "modified" && !isNewSpec) return []
       return this.#of(trigger, source.kind, ref, verb)

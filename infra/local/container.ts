@@ -1,48 +1,22 @@
-import { execFile } from "node:child_process"
+import { spawnSync } from "node:child_process"
+import { randomUUID } from "node:crypto"
 import { createWriteStream } from "node:fs"
+import { finished } from "node:stream/promises"
+import { setTimeout as sleep } from "node:timers/promises"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { LocalFailure, reasonOf, type Say } from "./failure.ts"
-import { identify, type ProcessIdentity } from "./identity.ts"
-import type { Binary, Part } from "./parts.ts"
+import { LocalFailure, reasonOf } from "./failure.ts"
+import type { Binary } from "./parts.ts"
 import { type LocalProcess, type Run, tailOf } from "./process.ts"
 
-const answerMillis = 2_000
-const pullMillis = 300_000
 const pollMillis = 50
+const logEndMillis = 2_000
 
-const docker = (args: ReadonlyArray<string>, timeout: number): Promise<string | undefined> =>
-  new Promise((done) => {
-    execFile("docker", args, { timeout }, (failure, _, errors) => {
-      done(failure === null ? undefined : errors.trim().split("\n").at(-1) || failure.message)
-    })
-  })
-
-/** Why no Docker daemon can be used, or nothing when one answers (within 2 s). */
-export const dockerUnavailable: Effect.Effect<string | undefined> = Effect.promise(() =>
-  docker(["info", "--format", "{{.ServerVersion}}"], answerMillis)
-).pipe(Effect.map((failure) => (failure === undefined ? undefined : "no Docker daemon answers")))
-
-/** Whether the part's official images are here, or can be pulled. */
-export const haveImages = (
-  part: Part,
-  say: Say
-): Effect.Effect<{ readonly _tag: "Ready" } | { readonly _tag: "Missing"; readonly why: string }> =>
-  Effect.gen(function* () {
-    const unavailable = yield* dockerUnavailable
-    if (unavailable !== undefined) return { _tag: "Missing", why: unavailable }
-    for (const { image } of part.binaries) {
-      if (image === undefined) continue
-      const missing = yield* Effect.promise(() => docker(["image", "inspect", image], answerMillis))
-      if (missing === undefined) continue
-      say(`${part.name}: pulling ${image}`)
-      const failure = yield* Effect.promise(() => docker(["pull", "--quiet", image], pullMillis))
-      if (failure === undefined) continue
-      say(`${part.name}: Docker answers, but ${image} cannot be pulled: ${failure}`)
-      return { _tag: "Missing", why: `${image} cannot be pulled` }
-    }
-    return { _tag: "Ready" }
-  })
+/** Names of those that are to end with us. */
+const living = new Set<string>()
+process.on("exit", () => {
+  if (living.size > 0) spawnSync("docker", ["rm", "--force", "--volumes", ...living], { stdio: "ignore" })
+})
 
 /**
  * As `startProcess`, in a container of the host's network with `mounts` at the same paths, so that ports,
@@ -56,8 +30,8 @@ export const startContainer = (
   Effect.gen(function* () {
     const failed = (cause: unknown) =>
       new LocalFailure({
-        what: `${run.name} in Docker`,
-        detail: `${reasonOf(cause)}\n${tailOf(run.log)}`,
+        what: run.name,
+        detail: `${reasonOf(cause)}; the end of ${run.log}:\n${tailOf(run.log)}`,
         cause
       })
     const attempt = <A>(body: () => Promise<A>) => Effect.tryPromise({ try: body, catch: failed })
@@ -72,21 +46,34 @@ export const startContainer = (
     }
     const engine = yield* attempt(getContainerRuntimeClient)
     let id: string | undefined
-    let main: ProcessIdentity | undefined
+    let name = ""
+    let logEnded: Promise<unknown> = Promise.resolve()
     const remove = Effect.suspend(() => {
-      const current = id
       id = undefined
-      if (current === undefined) return Effect.void
-      return Effect.ignore(
-        attempt(() => engine.container.getById(current).remove({ force: true, v: true }))
-      ).pipe(Effect.ensuring(Effect.sync(() => main !== undefined && run.ledger.removeProcess(main))))
+      if (name === "") return Effect.void
+      const gone = Effect.sync(() => {
+        run.ledger.removeContainer(name)
+        living.delete(name)
+      })
+      return attempt(() => engine.container.getById(name).remove({ force: true, v: true })).pipe(
+        // Otherwise the ledger keeps it.
+        Effect.andThen(gone),
+        Effect.ignore
+      )
     })
     const create = (extra: ReadonlyArray<string>) =>
       attempt(async () => {
         const log = createWriteStream(run.log, { flags: "a" })
+        logEnded = finished(log).catch(() => {})
         const image = new GenericContainer(binary.image ?? binary.name)
+        // In the ledger before anything else can happen, and by that in nobody else's care.
+        name = `extip-${run.name}-${randomUUID()}`
+        run.ledger.addContainer(name)
+        living.add(name)
         if (binary.entrypoint !== undefined) image.withEntrypoint([binary.entrypoint])
         const container = await image
+          .withName(name)
+          .withAutoCleanup(false)
           .withEnvironment((run.env ?? {}) as Record<string, string>)
           .withCommand([...run.args, ...extra])
           .withNetworkMode("host")
@@ -97,16 +84,15 @@ export const startContainer = (
           .withWaitStrategy(new Created())
           .start()
         id = container.getId()
-        // Its process is in the ledger like any other; what Docker keeps of it then is for testcontainers'
-        // reaper.
-        main = identify((await engine.container.getById(id).inspect()).State.Pid)
-        if (main !== undefined) run.ledger.addProcess(run.name, main)
       })
     const waitReady = Effect.gen(function* () {
       const deadline = performance.now() + run.readyWithinSeconds * 1000
       while (!(yield* run.ready)) {
         const { State } = yield* attempt(() => engine.container.getById(id!).inspect())
-        if (!State.Running) return yield* failed(`ended with code ${State.ExitCode} before it was ready`)
+        if (!State.Running) {
+          yield* Effect.promise(() => Promise.race([logEnded, sleep(logEndMillis)]))
+          return yield* failed(`ended with code ${State.ExitCode} before it was ready`)
+        }
         if (performance.now() > deadline) return yield* failed(`not ready after ${run.readyWithinSeconds} s`)
         yield* Effect.sleep(pollMillis)
       }

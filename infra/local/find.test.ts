@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { afterEach, beforeEach } from "vitest"
+import { afterEach, beforeEach, vi } from "vitest"
 import { builtFolder } from "./build.ts"
 import { type Found, find, suffices } from "./find.ts"
 import { makeLedger } from "./ledger.ts"
@@ -112,6 +112,17 @@ describe("finding a part", () => {
       ]) {
         assert.include(message, way)
       }
+    })
+  )
+
+  it.effect("EXTIP_PARTS=containers takes no binary, and says so where no Docker daemon answers", () =>
+    Effect.gen(function* () {
+      program("bin", "nats-server", "2.15.0")
+      vi.stubEnv("DOCKER_HOST", `unix://${join(root, "docker.sock")}`)
+      const { message } = yield* Effect.flip(search(nats, { EXTIP_PARTS: "containers" }))
+      vi.unstubAllEnvs()
+      assert.strictEqual(message, "NATS: EXTIP_PARTS=containers, and no Docker daemon answers")
+      assert.deepStrictEqual(said, [])
     })
   )
 

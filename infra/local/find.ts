@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { build, builtFolder } from "./build.ts"
 import type { Environment } from "./cache.ts"
-import { haveImages } from "./container.ts"
 import { LocalFailure, type Say } from "./failure.ts"
+import { haveImages, makeImages } from "./images.ts"
 import type { Ledger } from "./ledger.ts"
 import type { Part } from "./parts.ts"
 
@@ -103,35 +103,58 @@ const inCache = (part: Part, { env, say }: Search): Found | undefined => {
   return { _tag: "Binaries", paths }
 }
 
+/** Whether the parts are to run as containers, whatever else there is. */
+export const wantsContainers = (env: Environment): boolean => env.EXTIP_PARTS === "containers"
+
+const withGo = (part: Part, search: Search): Effect.Effect<Found, LocalFailure, Scope.Scope> =>
+  Effect.gen(function* () {
+    const go = onPath(search.env, "go")
+    if (go === undefined)
+      return yield* new LocalFailure({ what: part.name, detail: "there is no go on PATH" })
+    const folder = yield* build(part, { ...search, go })
+    const paths = Object.fromEntries(part.binaries.map(({ name }) => [name, join(folder, name)]))
+    return { _tag: "Binaries", paths }
+  })
+
+const tookImages = (part: Part, made: "officially" | "here", { say }: Search): Found => {
+  say(`${part.name}: took ${made === "here" ? "images made here" : "the official images"}, with Docker`)
+  return { _tag: "Images" }
+}
+
+/** Official images; where no registry gives them, images of their names, out of what we have built or build now. */
+const asContainers = (part: Part, search: Search): Effect.Effect<Found, LocalFailure, Scope.Scope> =>
+  Effect.gen(function* () {
+    const images = yield* haveImages(part, search.say)
+    if (images._tag === "NoDaemon") {
+      return yield* new LocalFailure({ what: part.name, detail: `EXTIP_PARTS=containers, and ${images.why}` })
+    }
+    if (images._tag === "Missing") {
+      if (inCache(part, search) === undefined) yield* withGo(part, search)
+      yield* makeImages(part, builtFolder(part, search.env), search)
+    }
+    return tookImages(part, images._tag === "Ready" ? images.made : "here", search)
+  })
+
 /**
  * Finds the part: binaries in `KUBEBUILDER_ASSETS`, on `PATH`, in our cache; official images when a Docker
- * daemon answers; else a build with Go into the cache. Says which it took, and why it passed others over.
+ * daemon answers; else a build with Go into the cache. With `EXTIP_PARTS=containers` it is images in any case. Says
+ * which it took, and why it passed others over.
  */
 export const find = (part: Part, search: Search): Effect.Effect<Found, LocalFailure, Scope.Scope> =>
   Effect.gen(function* () {
+    if (wantsContainers(search.env)) return yield* asContainers(part, search)
     const found = (yield* inFolders(part, search)) ?? inCache(part, search)
     if (found !== undefined) return found
     let docker = "failed"
     if (search.without?.includes("Docker") !== true) {
       const images = yield* haveImages(part, search.say)
-      if (images._tag === "Ready") {
-        search.say(`${part.name}: took the official images, with Docker`)
-        return { _tag: "Images" }
-      }
+      if (images._tag === "Ready") return tookImages(part, images.made, search)
       docker = images.why
     }
-    const go = onPath(search.env, "go")
-    const built =
-      go === undefined
-        ? { failed: "there is no go on PATH" }
-        : yield* build(part, { ...search, go }).pipe(Effect.result)
-    if ("_tag" in built && built._tag === "Success") {
-      const paths = Object.fromEntries(part.binaries.map(({ name }) => [name, join(built.success, name)]))
-      return { _tag: "Binaries", paths }
-    }
+    const built = yield* Effect.result(withGo(part, search))
+    if (built._tag === "Success") return built.success
     const names = part.binaries.filter(({ optional }) => optional !== true).map(({ name }) => name)
     const minimum = part.minimum.join(".")
-    const why = "_tag" in built ? built.failure.detail : built.failed
     return yield* new LocalFailure({
       what: part.name,
       detail: [
@@ -139,7 +162,7 @@ export const find = (part: Part, search: Search): Effect.Effect<Found, LocalFail
         `  1. ${part.pointer} pointing to one that runs: not set`,
         `  2. ${names.join(" and ")}, ${minimum} or later, in KUBEBUILDER_ASSETS or on PATH: none`,
         `  3. Docker, for the official images: ${docker}`,
-        `  4. Go 1.26 or later, to build it (once, ${part.buildTakes}): ${why}`
+        `  4. Go 1.26 or later, to build it (once, ${part.buildTakes}): ${built.failure.detail}`
       ].join("\n")
     })
   })

@@ -2,9 +2,9 @@
  * The real parts on one machine: a Kubernetes API and a NATS server, found or built, started, and ended. Each
  * is looked for in this order: what the user points to (`EXTIP_KUBECONFIG`, `EXTIP_NATS_URL`); binaries
  * (`KUBEBUILDER_ASSETS`, `PATH`, our cache); Docker; a build with Go from the pinned modules beside this
- * file.
+ * file. `EXTIP_PARTS=containers` leaves only Docker; where no registry gives the official images, they are made of
+ * what is in our cache or is built into it.
  */
-export { dockerUnavailable } from "./container.ts"
 export {
   type ControlPlane,
   type ControlPlaneOptions,
@@ -12,7 +12,9 @@ export {
   type OwnControlPlane,
   ownControlPlane
 } from "./controlPlane.ts"
+export { dockerUnavailable } from "./docker.ts"
 export { LocalFailure, type Say } from "./failure.ts"
+export { settleReaper } from "./images.ts"
 export {
   type NatsOptions,
   type NatsRole,

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { afterEach, assert, beforeEach, describe, expect, it, onTestFinished } from "vitest"
+import { afterEach, assert, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest"
 import { identify, type ProcessIdentity } from "./identity.ts"
 import { makeLedger, sweep } from "./ledger.ts"
 
@@ -120,15 +120,26 @@ describe("what a killed start leaves behind", () => {
     assert.isTrue(lives(innocent.identity))
     assert.isFalse(existsSync(data))
   })
+
+  it("a container stays listed as long as no Docker daemon answers", async () => {
+    const gone = sleeper()
+    await end(gone.child)
+    vi.stubEnv("DOCKER_HOST", `unix://${join(folder, "docker.sock")}`)
+    await writeLedgerOf(gone.identity, [], [], ["extip-etcd-x"])
+    await sweep(folder, say)
+    vi.unstubAllEnvs()
+    assert.lengthOf(ledgers(), 1)
+  })
 })
 
 const writeLedgerOf = async (
   starter: ProcessIdentity,
   processes: ReadonlyArray<ProcessIdentity & { name: string }>,
-  directories: ReadonlyArray<string> = []
+  directories: ReadonlyArray<string> = [],
+  containers: ReadonlyArray<string> = []
 ) => {
   const { writeFile } = await import("node:fs/promises")
-  await writeFile(join(folder, "1-x.json"), JSON.stringify({ starter, processes, directories }))
+  await writeFile(join(folder, "1-x.json"), JSON.stringify({ starter, processes, directories, containers }))
 }
 
 describe("a ledger", () => {

@@ -6,7 +6,7 @@ import { cacheFolder, type Environment } from "./cache.ts"
 import { startContainer } from "./container.ts"
 import { LocalFailure, type Say } from "./failure.ts"
 import { isPortTaken } from "./files.ts"
-import { type Found, find } from "./find.ts"
+import { type Found, find, wantsContainers } from "./find.ts"
 import { type Ledger, makeLedger, sweep } from "./ledger.ts"
 import type { Binary, Part } from "./parts.ts"
 import { type LocalProcess, type Run, startProcess } from "./process.ts"
@@ -27,7 +27,7 @@ const ledgerFolder = () => join(cacheFolder(process.env), "started")
 export const endLeftovers = (say: Say = quiet): Effect.Effect<void> =>
   Effect.promise(() => sweep(ledgerFolder(), say))
 
-const makeBench = (say: Say = quiet): Effect.Effect<Bench> =>
+export const makeBench = (say: Say = quiet): Effect.Effect<Bench> =>
   Effect.map(endLeftovers(say), () => {
     ledger ??= makeLedger(ledgerFolder())
     return { env: process.env, say, ledger }
@@ -57,7 +57,7 @@ export const startPart = <A>(
     const start = (found: Found) =>
       whole(body(at, found)).pipe(Effect.retry({ times: 3, while: isPortTaken }))
     const found = yield* find(part, at)
-    if (found._tag === "Binaries") return yield* start(found)
+    if (found._tag === "Binaries" || wantsContainers(at.env)) return yield* start(found)
     return yield* start(found).pipe(
       Effect.catch((failure) => {
         at.say(`${part.name}: Docker failed, going on to Go: ${failure.message}`)

@@ -19,11 +19,13 @@ export {
   type NatsOptions,
   type NatsRole,
   type NatsServer,
+  natsImage,
   natsRoles,
   natsServer,
   type OwnNatsServer,
   ownNatsServer
 } from "./nats.ts"
+export { type NatsCluster, type NatsMember, ownNatsCluster } from "./natsCluster.ts"
 export type { LocalProcess } from "./process.ts"
 export { localProgram, type ProgramOptions } from "./program.ts"
 export { endLeftovers } from "./start.ts"

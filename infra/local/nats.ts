@@ -6,10 +6,10 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { LocalFailure, Say } from "./failure.ts"
 import { directory, freePorts } from "./files.ts"
-import type { Found } from "./find.ts"
+import { type Found, find } from "./find.ts"
 import * as parts from "./parts.ts"
 import type { LocalProcess } from "./process.ts"
-import { type Bench, runBinary, startPart } from "./start.ts"
+import { type Bench, makeBench, runBinary, startPart } from "./start.ts"
 
 /** Who there is, in `nats.conf`. */
 export const natsRoles = ["admin", "bridge", "functions", "node", "reader"] as const
@@ -57,28 +57,43 @@ const greeting = (port: number): Promise<string> =>
     })
   })
 
-const start = (
+// A letter first: the server would read what begins with a digit as a number.
+export const newPassword = () => `local${randomBytes(16).toString("hex")}`
+
+export type Passwords = ReadonlyMap<NatsRole, string>
+export const newPasswords = (): Passwords => new Map(natsRoles.map((role) => [role, newPassword()]))
+
+export interface Serve {
+  /** Data and log. */
+  readonly path: string
+  readonly port: number
+  readonly passwords: Passwords
+  /** It tells the server from one that took the port before it. */
+  readonly name: string
+  /** After ours. */
+  readonly args?: ReadonlyArray<string>
+  /** What besides its greeting must be so. */
+  readonly ready?: Effect.Effect<boolean>
+}
+
+/** One server with our configuration. */
+export const serve = (
   at: Bench,
   found: Found,
-  given: string | undefined
+  { path, port, passwords, name, args = [], ready = Effect.succeed(true) }: Serve
 ): Effect.Effect<OwnNatsServer, LocalFailure, Scope.Scope> =>
   Effect.gen(function* () {
-    const path = yield* directory("nats", given, at.ledger)
-    const [port] = (yield* freePorts(1)) as [number]
-    // Its name tells it from a server that took the port before it.
-    const name = `extip-${randomUUID()}`
-    // A letter first: the server would read what begins with a digit as a number.
-    const passwords = new Map(natsRoles.map((role) => [role, `local${randomBytes(16).toString("hex")}`]))
     const storeDir = join(path, "store")
+    const greeted = Effect.promise(() => greeting(port)).pipe(
+      Effect.map((said) => said.includes(name) && said.includes('"jetstream":true'))
+    )
     const server = yield* runBinary(at, found, parts.nats.binaries[0]!, {
-      args: ["-c", conf, "-a", "127.0.0.1", "-p", `${port}`, "-sd", storeDir, "-n", name],
+      args: ["-c", conf, "-a", "127.0.0.1", "-p", `${port}`, "-sd", storeDir, "-n", name, ...args],
       env: Object.fromEntries(
         Array.from(passwords, ([role, password]) => [`NATS_${role.toUpperCase()}_PASSWORD`, password])
       ),
       log: join(path, "nats-server.log"),
-      ready: Effect.promise(() => greeting(port)).pipe(
-        Effect.map((said) => said.includes(name) && said.includes('"jetstream":true'))
-      ),
+      ready: Effect.flatMap(greeted, (isUp) => (isUp ? ready : Effect.succeed(false))),
       readyWithinSeconds,
       mounts: [
         { path, mode: "rw" },
@@ -90,6 +105,17 @@ const start = (
     return { url: as("admin"), as, port, storeDir, process: server }
   })
 
+const start = (
+  at: Bench,
+  found: Found,
+  given: string | undefined
+): Effect.Effect<OwnNatsServer, LocalFailure, Scope.Scope> =>
+  Effect.gen(function* () {
+    const path = yield* directory("nats", given, at.ledger)
+    const [port] = (yield* freePorts(1)) as [number]
+    return yield* serve(at, found, { path, port, passwords: newPasswords(), name: `extip-${randomUUID()}` })
+  })
+
 /**
  * A nats-server of our own with the repository's `nats.conf`, ended with the scope, wherever the user points.
  */
@@ -97,6 +123,14 @@ export const ownNatsServer = (
   options: NatsOptions = {}
 ): Effect.Effect<OwnNatsServer, LocalFailure, Scope.Scope> =>
   startPart(parts.nats, options.say, (at, found) => start(at, found, options.directory))
+
+/** The name of its official image; the image is here then, pulled or made. */
+export const natsImage = (say: Say): Effect.Effect<string, LocalFailure, Scope.Scope> =>
+  Effect.gen(function* () {
+    const at = yield* makeBench(say)
+    yield* find(parts.nats, { ...at, env: { ...at.env, EXTIP_PARTS: "containers" } })
+    return parts.nats.binaries[0]!.image!
+  })
 
 /** The NATS that `EXTIP_NATS_URL` points to, else one of our own. Ready when it returns. */
 export const natsServer = (options: NatsOptions = {}): Effect.Effect<NatsServer, LocalFailure, Scope.Scope> =>

@@ -25,6 +25,18 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+/**
+ * Of the integration suite, what bridge, functions, hosts and NATS do to each other. Not once more: what lives in the
+ * lab's network namespaces, where a container of the host's network is not (`lan*`, `node*`, `kernel`), and what asks the
+ * same API server about files of ours, whatever it runs in (`crds`, `deploy`, `permissions`, `cli-ending`).
+ */
+const onContainers = [
+  "test/integration/{bridge,fleet,functions,host}*.test.ts",
+  "test/integration/cli-{functions,parked,trace}.test.ts",
+  "test/integration/{docker,local,nats-identities,permissions-live,seed}.test.ts",
+  "test/contract/**/*.test.ts"
+]
+
 export default defineConfig({
   root: fileURLToPath(new URL("..", import.meta.url)),
   test: {
@@ -61,6 +73,19 @@ export default defineConfig({
           globalSetup: ["test/support/globalSetup.ts"],
           fileParallelism: false,
           testTimeout: 600_000,
+          hookTimeout: 120_000
+        }
+      },
+      {
+        extends: true,
+        test: {
+          // With the parts as containers: `npm run test:containers`.
+          name: "containers",
+          include: ["test/containers/**/*.test.ts", ...onContainers],
+          globalSetup: ["test/containers/globalSetup.ts"],
+          env: { EXTIP_PARTS: "containers" },
+          fileParallelism: false,
+          testTimeout: 60_000,
           hookTimeout: 120_000
         }
       }

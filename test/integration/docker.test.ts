@@ -1,7 +1,7 @@
 import { connect } from "node:net"
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { dockerUnavailable } from "../../infra/local/index.ts"
+import { dockerUnavailable, natsImage, settleReaper } from "../../infra/local/index.ts"
 import { suite } from "../support/suite.ts"
 
 const unavailable = await Effect.runPromise(dockerUnavailable)
@@ -18,8 +18,11 @@ const greeting = (host: string, port: number): Promise<string> =>
 
 suite("NATS from its official image", unavailable, () => {
   it("greets through the mapped port, with JetStream on", async () => {
+    const say = (line: string) => console.log(line)
+    const image = await Effect.runPromise(Effect.scoped(natsImage(say)))
+    await Effect.runPromise(settleReaper(say))
     const { GenericContainer, Wait } = await import("testcontainers")
-    const container = await new GenericContainer("nats:2.15.2")
+    const container = await new GenericContainer(image)
       .withCommand(["-js"])
       .withExposedPorts(4222)
       .withWaitStrategy(Wait.forLogMessage(/Server is ready/))

@@ -7,6 +7,7 @@ import {
 } from "@nats-io/jetstream"
 import type { NatsConnection, Status } from "@nats-io/transport-node"
 import { presenceSeconds } from "../nats/configs.ts"
+import { watchOver } from "../nats/watchOver.ts"
 import { Intake } from "./intake.ts"
 import { type FleetStream, StreamLives, streams } from "./lives.ts"
 import { Membership } from "./membership.ts"
@@ -150,6 +151,7 @@ export class FleetReader {
     })
     const caughtUp = Promise.withResolvers<void>()
     if ((await consumer.info(true)).num_pending === 0) caughtUp.resolve()
+    let received = 0
     const messages: ConsumerMessages = await consumer.consume({
       max_messages: 1_000,
       expires: 5_000,
@@ -158,11 +160,17 @@ export class FleetReader {
         if (signal.aborted) return
         this.#intake.take(message, performance.now())
         this.lives.read(stream, message.seq)
+        received = message.info.deliverySequence
         if (message.info.pending === 0) caughtUp.resolve()
       }
     })
     stops.push(() => messages.stop())
-    messages.closed().then(() => lost.abort())
+    watchOver(this.#options.js, consumer, messages, () => received, caughtUp.resolve)
+    messages.closed().then((cause) => {
+      if (cause instanceof Error && !signal.aborted)
+        this.#options.say({ _tag: "FleetLost", message: cause.message })
+      lost.abort()
+    })
     const ended = () => caughtUp.reject(new Error("interrupted"))
     if (signal.aborted) ended()
     signal.addEventListener("abort", ended, { once: true })

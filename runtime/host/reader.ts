@@ -12,6 +12,7 @@ import type { RawObject } from "../kube/api.ts"
 import { parseSubject, resourceSubjects, resourceToken } from "../nats/names.ts"
 import { readAll } from "../nats/readAll.ts"
 import { lossOf, originSequence, readIncarnation } from "../nats/streams.ts"
+import { watchOver } from "../nats/watchOver.ts"
 import type { WorldView } from "./worldView.ts"
 
 export interface ReaderOptions {
@@ -145,6 +146,7 @@ export class Reader {
     if (pending === 0) caughtUp.resolve()
     const now = await readIncarnation(jsm)
     if (now?.created !== created) throw new Error("the log was replaced while it was read")
+    let received = 0
     const messages: ConsumerMessages = await consumer.consume({
       max_messages: 1_000,
       // A consumer that NATS lost when it was restarted is missed after two seconds, not after thirty.
@@ -163,10 +165,16 @@ export class Reader {
           }
         }
         this.#moveTo(message.seq)
+        received = message.info.deliverySequence
         if (message.info.pending === 0) caughtUp.resolve()
       }
     })
-    messages.closed().then(() => lost.abort())
+    watchOver(js, consumer, messages, () => received, caughtUp.resolve)
+    messages.closed().then((cause) => {
+      if (cause instanceof Error && !signal.aborted)
+        this.#options.say({ _tag: "Lost", message: cause.message })
+      lost.abort()
+    })
     signal.addEventListener("abort", () => caughtUp.reject(new Error("stopped")), { once: true })
     await caughtUp.promise
     return () => messages.stop()

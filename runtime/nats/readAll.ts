@@ -1,4 +1,5 @@
 import { DeliverPolicy, type JetStreamClient, type JsMsg } from "@nats-io/jetstream"
+import { watchOver } from "./watchOver.ts"
 
 export interface ReadAll {
   readonly stream: string
@@ -32,14 +33,21 @@ export const readAll = async (
     const messages = await consumer.consume({ max_messages: 1_000, expires: 5_000, idle_heartbeat: 1_000 })
     const stop = () => messages.stop()
     what.signal?.addEventListener("abort", stop, { once: true })
-    let isWhole = false
+    let received = 0
+    let isRead = false
+    const caughtUp = () => {
+      isRead = true
+      messages.stop()
+    }
+    watchOver(js, consumer, messages, () => received, caughtUp)
     for await (const message of messages) {
       each(message)
-      isWhole = message.info.pending === 0
-      if (isWhole) break
+      received = message.info.deliverySequence
+      isRead = message.info.pending === 0
+      if (isRead) break
     }
     what.signal?.removeEventListener("abort", stop)
-    if (!isWhole) what.signal?.throwIfAborted()
+    if (!isRead) what.signal?.throwIfAborted()
   } finally {
     await consumer.delete().catch(() => false)
   }

@@ -18,6 +18,7 @@ import {
   soundLinks
 } from "../fleet/messages.ts"
 import type { Nats } from "../nats/connection.ts"
+import { watchOver } from "../nats/watchOver.ts"
 
 const checkMillis = 2_000
 const streams = ["KV_nodes", "KV_assignments", "NODE"] as const
@@ -151,7 +152,17 @@ export class Contact {
         if (!signal.aborted) each(message)
       }
     })
-    messages.closed().then(() => ended.abort())
+    watchOver(
+      this.#options.nats.js,
+      consumer,
+      messages,
+      () => Number.POSITIVE_INFINITY,
+      () => undefined
+    )
+    messages.closed().then((cause) => {
+      if (cause instanceof Error && !signal.aborted) this.#options.say(`${stream}: ${cause.message}`)
+      ended.abort()
+    })
     return messages
   }
 

@@ -22,8 +22,12 @@ export class Ours {
     this.namespace = namespace
   }
 
-  static async open(shared: Shared, namespace: string): Promise<Ours> {
-    const stack = await Stack.open(shared)
+  static async open(
+    shared: Shared,
+    namespace: string,
+    nats?: Parameters<typeof Stack.open>[1]
+  ): Promise<Ours> {
+    const stack = await Stack.open(shared, nats)
     const ours = new Ours(stack, namespace)
     await stack.cluster.namespace(namespace)
     await stack.cluster.applyCrds()

@@ -52,9 +52,9 @@ export class Stack {
     this.#scope = scope
   }
 
-  static async open(shared: Shared): Promise<Stack> {
+  static async open(shared: Shared, start = ownNatsServer()): Promise<Stack> {
     const scope = Scope.makeUnsafe()
-    const nats = await Effect.runPromise(ownNatsServer().pipe(Scope.provide(scope)))
+    const nats = await Effect.runPromise(start.pipe(Scope.provide(scope)))
     return new Stack(await Cluster.open(shared), nats, await connect(nats.url, "test", scope), scope)
   }
 
@@ -150,10 +150,7 @@ export class Stack {
 
   /** What NATS has refused so far because of missing permissions, as it has logged it. */
   get violations(): ReadonlyArray<string> {
-    const said = readFileSync(this.nats.process.log, "utf8").matchAll(
-      /User "[^"]*", (?:Subject "[^"]*"|Publish|Subscription).*|(?:Publish|Subscription) Violation - .*/g
-    )
-    return [...new Set(Array.from(said, ([line]) => line.replace(/, JsDomain.*/, "")))]
+    return violationsIn(this.nats.process.log)
   }
 
   #running(run: (signal: AbortSignal) => Promise<void>, scope: Scope.Closeable): () => Promise<void> {
@@ -173,6 +170,14 @@ export class Stack {
     this.#stops.push(stop)
     return stop
   }
+}
+
+/** What a server has refused because of missing permissions, by its log. */
+export const violationsIn = (log: string): ReadonlyArray<string> => {
+  const said = readFileSync(log, "utf8").matchAll(
+    /User "[^"]*", (?:Subject "[^"]*"|Publish|Subscription).*|(?:Publish|Subscription) Violation - .*/g
+  )
+  return [...new Set(Array.from(said, ([line]) => line.replace(/, JsDomain.*/, "")))]
 }
 
 const connect = async (

@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, expect, it } from "@effect/vitest"
+import { type Consumer, DeliverPolicy } from "@nats-io/jetstream"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { type NatsCluster, ownNatsCluster } from "../../infra/local/index.ts"
+import { Nats } from "../../runtime/nats/connection.ts"
+import { watchOver } from "../../runtime/nats/watchOver.ts"
+import { withNats } from "../support/parts.ts"
+import { until } from "../support/until.ts"
+
+withNats("what is read from one of three NATS servers ends when that one is lost,", () => {
+  const scope = Scope.makeUnsafe()
+  let cluster: NatsCluster
+  let client: (typeof Nats)["Service"]
+
+  const run = <A>(effect: Effect.Effect<A, unknown>) => Effect.runPromise(effect)
+  const connected = () => cluster.members.find(({ port }) => port === client.connection.info?.port)
+
+  beforeAll(async () => {
+    cluster = await run(ownNatsCluster(3).pipe(Scope.provide(scope)))
+    const layer = Nats.layer({ url: cluster.url, name: "test" })
+    client = Context.get(await run(Layer.buildWithScope(layer, scope)), Nats)
+    await client.jsm.streams.add({ name: "READ", subjects: ["read"], num_replicas: 3 })
+    for (let i = 0; i < 5; i++) await client.js.publish("read", "")
+  })
+  afterAll(() => run(Scope.close(scope, Exit.void)))
+
+  it.each([
+    ["to which we are connected", true],
+    ["to which we are not connected", false]
+  ])(
+    "%s",
+    async (_, isOurs) => {
+      let name: string | undefined
+      const consumer = await until("a consumer there", async (): Promise<Consumer | undefined> => {
+        const made = await client.js.consumers.get("READ", { deliver_policy: DeliverPolicy.All })
+        name = (await made.info()).cluster?.leader ?? undefined
+        return (name === connected()?.name) === isOurs ? made : undefined
+      })
+      let received = 0
+      let isWhole = false
+      const messages = await consumer.consume({
+        max_messages: 100,
+        expires: 5_000,
+        idle_heartbeat: 1_000,
+        callback: (message) => {
+          received = message.info.deliverySequence
+        }
+      })
+      watchOver(
+        client.js,
+        consumer,
+        messages,
+        () => received,
+        () => {
+          isWhole = true
+        }
+      )
+      await until("everything to be read", () => isWhole)
+      expect(received).toBe(5)
+      const lost = cluster.members.find((member) => member.name === name)!
+      await run(lost.process.kill("SIGKILL"))
+      const end = await messages.closed()
+      expect(String(end)).toContain("the NATS server that it was read from is away")
+      await run(lost.process.start)
+    },
+    60_000
+  )
+})

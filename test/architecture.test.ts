@@ -82,11 +82,15 @@ describe("the imports", () => {
     expect(told(broken)).toEqual([])
   })
 
-  it("of a Kubernetes client, NATS or a process API stand in the runtime and in tests, and in the local parts", () => {
+  it("of a Kubernetes client, NATS or a process API stand in the runtime and in tests, in the local parts and the image", () => {
     const outward =
       /^(@kubernetes\/|@nats-io\/|nats$|undici|@effect\/platform-node|node:|effect\/process|effect\/net\b)/
     const mayReachOut = (path: string) =>
-      isIn("runtime")(path) || isIn("test")(path) || isIn("infra/local")(path) || isTest(path)
+      isIn("runtime")(path) ||
+      isIn("test")(path) ||
+      isIn("infra/local")(path) ||
+      isIn("infra/image")(path) ||
+      isTest(path)
     // Generating files is no talk with the outside.
     const files = /^node:(fs|path|url)$/
     const broken = imports.filter(

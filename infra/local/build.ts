@@ -36,7 +36,7 @@ export const builtFolder = (part: Part, env: Environment): string => {
   const hash = createHash("sha256")
   for (const file of ["go.mod", "go.sum"]) hash.update(readFileSync(join(part.module, file))).update("\0")
   hash.update(JSON.stringify([flags, part.ldflags, part.binaries.map(({ package: from }) => from)]))
-  const name = part.name.toLowerCase()
+  const name = part.name.toLowerCase().replaceAll(" ", "-")
   const key = `${name}-${part.version}-${target.GOOS}-${target.GOARCH}-${hash.digest("hex").slice(0, 12)}`
   return join(cacheFolder(env), key)
 }

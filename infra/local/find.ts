@@ -142,7 +142,8 @@ const asContainers = (part: Part, search: Search): Effect.Effect<Found, LocalFai
  */
 export const find = (part: Part, search: Search): Effect.Effect<Found, LocalFailure, Scope.Scope> =>
   Effect.gen(function* () {
-    if (wantsContainers(search.env)) return yield* asContainers(part, search)
+    const hasImages = part.binaries.some(({ image }) => image !== undefined)
+    if (hasImages && wantsContainers(search.env)) return yield* asContainers(part, search)
     const found = (yield* inFolders(part, search)) ?? inCache(part, search)
     if (found !== undefined) return found
     let docker = "failed"
@@ -155,14 +156,18 @@ export const find = (part: Part, search: Search): Effect.Effect<Found, LocalFail
     if (built._tag === "Success") return built.success
     const names = part.binaries.filter(({ optional }) => optional !== true).map(({ name }) => name)
     const minimum = part.minimum.join(".")
+    const why = built.failure.detail
+    const ways = [
+      ...(part.pointer === undefined ? [] : [`${part.pointer} pointing to one that runs: not set`]),
+      `${names.join(" and ")}, ${minimum} or later, in KUBEBUILDER_ASSETS or on PATH: none`,
+      `Docker, for the official images: ${docker}`,
+      `Go 1.26 or later, to build it (once, ${part.buildTakes}): ${why}`
+    ]
     return yield* new LocalFailure({
       what: part.name,
       detail: [
-        "could not be found in any of these four ways:",
-        `  1. ${part.pointer} pointing to one that runs: not set`,
-        `  2. ${names.join(" and ")}, ${minimum} or later, in KUBEBUILDER_ASSETS or on PATH: none`,
-        `  3. Docker, for the official images: ${docker}`,
-        `  4. Go 1.26 or later, to build it (once, ${part.buildTakes}): ${built.failure.detail}`
+        `could not be found in any of these ${ways.length} ways:`,
+        ...ways.map((way, index) => `  ${index + 1}. ${way}`)
       ].join("\n")
     })
   })

@@ -51,6 +51,9 @@ export type Images =
 /** Whether the part's images are here, or can be pulled. */
 export const haveImages = (part: Part, say: Say): Effect.Effect<Images> =>
   Effect.gen(function* () {
+    if (part.binaries.every(({ image }) => image === undefined)) {
+      return { _tag: "Missing", why: "there is none that this could use" }
+    }
     const unavailable = yield* dockerUnavailable
     if (unavailable !== undefined) return { _tag: "NoDaemon", why: unavailable }
     let made: "officially" | "here" = "officially"

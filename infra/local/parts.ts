@@ -24,8 +24,8 @@ export interface Part {
   readonly version: string
   /** The lowest version of a binary found on this machine that will do: major and minor. */
   readonly minimum: readonly [number, number]
-  /** The environment variable by which a user points to one that runs already. */
-  readonly pointer: string
+  /** The environment variable by which a user points to one that runs already, where that can be. */
+  readonly pointer?: string
   readonly binaries: ReadonlyArray<Binary>
   /** The folder of `go.mod` and `go.sum`. */
   readonly module: string
@@ -40,7 +40,7 @@ const kubernetesVersion = "1.37.2"
 const stamp = "-X k8s.io/component-base/version"
 
 /** CEL rules of our CRDs need 1.31. */
-export const kubernetes: Part = {
+export const kubernetes = {
   name: "Kubernetes",
   version: kubernetesVersion,
   minimum: [1, 31],
@@ -66,10 +66,37 @@ export const kubernetes: Part = {
   // Without a version the API server reports v0.0.0-master, and clients that compare versions are misled.
   ldflags: `-s -w ${stamp}.gitVersion=v${kubernetesVersion} ${stamp}.gitMajor=1 ${stamp}.gitMinor=37`,
   buildTakes: "5 min"
+} satisfies Part
+
+/** What makes machines into nodes of a cluster, beside the API server: for the tests on a real one. */
+export const kubernetesNodes: Part = {
+  name: "Kubernetes nodes",
+  version: kubernetesVersion,
+  minimum: [1, 31],
+  module: kubernetes.module,
+  ldflags: kubernetes.ldflags,
+  binaries: [
+    { name: "kubelet", package: "k8s.io/kubernetes/cmd/kubelet" },
+    { name: "kube-proxy", package: "k8s.io/kubernetes/cmd/kube-proxy" },
+    { name: "kube-controller-manager", package: "k8s.io/kubernetes/cmd/kube-controller-manager" },
+    { name: "kube-scheduler", package: "k8s.io/kubernetes/cmd/kube-scheduler" }
+  ],
+  buildTakes: "3 min"
+}
+
+/** The names of Services, for Pods. */
+export const coredns: Part = {
+  name: "CoreDNS",
+  version: "1.14.4",
+  minimum: [1, 11],
+  binaries: [{ name: "coredns", package: "extip.local/coredns" }],
+  module: folder("coredns"),
+  ldflags: "-s -w",
+  buildTakes: "1 min"
 }
 
 /** Atomic batches, message TTLs and delete markers: 2.12. */
-export const nats: Part = {
+export const nats = {
   name: "NATS",
   version: "2.15.2",
   minimum: [2, 12],
@@ -78,4 +105,4 @@ export const nats: Part = {
   module: folder("nats"),
   ldflags: "-s -w",
   buildTakes: "40 s"
-}
+} satisfies Part

@@ -25,6 +25,27 @@ const whomToAwait = (last: string | undefined, fleet: FleetView): string | undef
   return undefined
 }
 
+/**
+ * The standby that may have taken the address without having been able to say so: it has not spoken yet since NATS is
+ * there, and the holder does not say that it has it. What would be placed anew in favour of the holder, be it only with
+ * another standby, would be newer than the takeover, and take the address from who answers for it.
+ */
+const whoMayHaveTaken = (
+  claim: string,
+  placement: Placement | undefined,
+  present: Present,
+  fleet: FleetView
+): string | undefined => {
+  const standby = placement?.standby
+  if (present.by !== "placement" || standby === undefined) return undefined
+  if (fleet.inventories.get(present.node)?.held.has(claim) === true) return undefined
+  const state = stateOf(fleet, standby)
+  const hasYetToSpeak =
+    state === "awaited" ||
+    (state === "alive" && !fleet.inventories.has(standby) && fleet.followedMillis() < returnMillis)
+  return hasYetToSpeak ? standby : undefined
+}
+
 /** Whether the node has said that it has the address, and has not given it back since. */
 const wasBound = (claim: string, node: string, fleet: FleetView): boolean => {
   const what = fleet.reports(claim).get(node)?.what
@@ -51,6 +72,8 @@ export const judge = (
     if (awaited !== undefined) return waits(awaited)
   }
   if (present === undefined) return { _tag: "Goes", from: undefined, why: undefined }
+  const watcher = whoMayHaveTaken(claim, placement, present, fleet)
+  if (watcher !== undefined) return waits(watcher)
   const { node, by } = present
   const goes = (why: string): Judgement => ({ _tag: "Goes", from: node, why: `${node} ${why}` })
   const state = stateOf(fleet, node)

@@ -161,6 +161,45 @@ describe("a node that returns", () => {
     expect(story.where(one)).toBe("n2, then n3")
   })
 
+  it("is given nothing anew that its standby may have taken, which NATS has not heard of yet", async () => {
+    const story = new Story()
+    story.fleet.followedMillis = 1_000
+    await story.claims(one)
+    // NATS was lost together with n1, and is back with what was placed before; n2 has not reached it yet.
+    const before = { claim: "10-0-0-1", address: one, holder: "n1", standby: "n2", link: undefined }
+    await story.carryOut({ ...story.ask(), places: [before] })
+    story.join("n1", "n3")
+    const { why } = await story.assign(one)
+    expect(why.get("10-0-0-1")).toBe("waits for n2, which may have it")
+    expect(story.where(one)).toBe("n1, then n2")
+    expect(story.fleet.placements.get("10-0-0-1")?.term).toBe(1)
+    // There, and its word is on the way.
+    story.fleet.join("n2")
+    await story.assign(one)
+    expect(story.where(one)).toBe("n1, then n2")
+    story.says("n2", "taken", one)
+    story.fleet.inventory("n2", has(`${one}@1`))
+    await story.assign(one)
+    expect(story.where(one)).toMatch(/^n2, then n[13]$/)
+  })
+
+  it("is given what its standby has not taken, once that has spoken or is lost for good", async () => {
+    const story = new Story()
+    story.fleet.followedMillis = 1_000
+    await story.claims(one, two)
+    for (const address of [one, two]) {
+      const claim = address.replaceAll(".", "-")
+      const before = { claim, address, holder: "n1", standby: address === one ? "n2" : "n4", link: undefined }
+      await story.carryOut({ ...story.ask(), places: [before] })
+    }
+    story.join("n1", "n2", "n3")
+    await story.assign(one, two)
+    expect([story.where(one), story.where(two)]).toEqual(["n1, then n2", "n1, then n4"])
+    story.fleet.abandon("n4")
+    await story.assign(two)
+    expect(story.where(two)).toMatch(/^n1, then n[23]$/)
+  })
+
   it("is not judged by its links before it has spoken: something is placed there, that is all", async () => {
     const story = new Story().join("n1", "n2")
     await story.claims(one)

@@ -123,7 +123,14 @@ export class Binder {
         resolve(undefined)
         continue
       }
-      const failure = await this.#whyNot(assignment, heardOf(assignment.address), lan)
+      const { address } = assignment
+      const stranger = strange.includes(address)
+        ? answers.get(address)?.find(({ what }) => what === "has")
+        : undefined
+      const hasLeft = stranger !== undefined && !more?.get(address)?.some(({ what }) => what === "has")
+      const failure = hasLeft
+        ? new HeldByOurs({ address, node: `${stranger.mac}, which has just let go of it,` })
+        : await this.#whyNot(assignment, heardOf(address), lan)
       if (failure === undefined) {
         const held = newHeld({ ...assignment, index: lan.index, taken: false }, performance.now())
         free.push({ wanted, held })
@@ -161,9 +168,7 @@ export class Binder {
   /** Somebody has the address, and nobody of those who have it is known to be a node of ours. */
   #areStrangers(heard: ReadonlyArray<Heard>): boolean {
     const has = heard.filter(({ what }) => what === "has")
-    const isOurs = ({ mac, signature }: Heard) =>
-      signature !== undefined || this.#around.peers.nodeOf(mac) !== undefined
-    return has.length > 0 && !has.some(isOurs)
+    return has.length > 0 && !has.some(this.#around.peers.amongThem(heard))
   }
 
   /** Why the address cannot be put on the link now, by what was heard of it. */
@@ -174,7 +179,7 @@ export class Binder {
   ): Promise<BindFailure | undefined> {
     const { peers } = this.#around
     const has = heard.filter(({ what }) => what === "has")
-    const ours = has.find((one) => one.signature !== undefined || peers.nodeOf(one.mac) !== undefined)
+    const ours = has.find(peers.amongThem(heard))
     if (ours !== undefined) return new HeldByOurs({ address, node: peers.nodeOf(ours.mac) ?? ours.mac })
     const macs = new Set(has.map(({ mac }) => mac))
     const [foreign] = macs.size === 0 ? [] : await this.#holder.proxies.without(lan, macs, address)

@@ -75,6 +75,12 @@ describe("an address that two nodes hold, NATS being away", () => {
     expect(await verified(taker, heard("has", other), heard("asks", other, assigned))).toBe("given up")
   })
 
+  it("is kept, and no conflict, when one that nobody knew has let go of it at our question", async () => {
+    const farewell: Signature = { term: 2, taken: false, released: true }
+    expect(await verified(by(3, false), heard("has", foreign), heard("asks", foreign, farewell))).toBe("kept")
+    expect(await verified(by(3, false), heard("has", foreign))).toBe("given up")
+  })
+
   it("is kept when another one only asks for it", async () => {
     expect(await verified(by(3, false), heard("asks", other, by(3, true)))).toBe("kept")
   })

@@ -18,6 +18,10 @@ const gone = 99
 const chunksOf = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
   Array.from({ length: Math.ceil(all.length / atOnce) }, (_, i) => all.slice(i * atOnce, (i + 1) * atOnce))
 
+/** Whether it has let go of the address after all. */
+const saysFarewell = ({ mac }: Heard, later: ReadonlyArray<Heard>): boolean =>
+  later.some((one) => one.mac === mac && one.signature?.released === true)
+
 /** Keeps the addresses of this node on their links, and settles with others who have one of them as well. */
 export class Holder {
   readonly table = new HeldTable()
@@ -245,8 +249,8 @@ export class Holder {
     for (const held of asked) {
       if (!this.table.has(held)) continue
       const heard = [...(answers.get(held.address) ?? []), ...(more.get(held.address) ?? [])]
-      const has = heard.filter((one) => one.what === "has")
-      const ours = has.filter((one) => one.signature !== undefined || peers.nodeOf(one.mac) !== undefined)
+      const has = heard.filter((one, at) => one.what === "has" && !saysFarewell(one, heard.slice(at + 1)))
+      const ours = has.filter(peers.amongThem(heard))
       const strangers = new Set(
         has.filter((one) => !ours.some(({ mac }) => mac === one.mac)).map(({ mac }) => mac)
       )

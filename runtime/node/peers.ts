@@ -1,4 +1,5 @@
 import type { FleetLink } from "../Fleet.ts"
+import type { Heard } from "./kernel/frames.ts"
 
 /** The other nodes, as they said last of themselves. One that is gone is remembered: its MACs are still ours. */
 export class Peers {
@@ -48,6 +49,12 @@ export class Peers {
 
   nodeOf(mac: string): string | undefined {
     return this.#nodes.get(mac)
+  }
+
+  /** Tells of one of `heard` whether it is a node of ours: known as one, or signing what it says, be it a farewell. */
+  amongThem(heard: ReadonlyArray<Heard>): (one: Pick<Heard, "mac">) => boolean {
+    const signers = new Set(heard.filter(({ signature }) => signature !== undefined).map(({ mac }) => mac))
+    return ({ mac }) => signers.has(mac) || this.#nodes.has(mac)
   }
 
   get names(): Iterable<string> {

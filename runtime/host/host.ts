@@ -106,9 +106,9 @@ export const runHost = async (
         }
       })
   )
-  let ready = false
+  let isWhole = false
   started({
-    isReady: () => ready && (fleet === undefined || fleet.life !== undefined),
+    isReady: () => isWhole && workers.every(({ isReceiving }) => isReceiving),
     view,
     fleet: fleet?.state,
     retrying: () => new Map(workers.map((worker) => [worker.name, worker.retrying]))
@@ -124,11 +124,11 @@ export const runHost = async (
           ? worker.live(hydrated)
           : liveWithFleet(worker, fleet, hydrated)
       )
-      ready = true
+      isWhole = true
       try {
         await Promise.all(lives)
       } finally {
-        ready = false
+        isWhole = false
       }
     }, signal)
   } finally {

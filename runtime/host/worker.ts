@@ -53,6 +53,7 @@ export class Worker {
   readonly #held = new Map<number, Held>()
   readonly #targets: Targets
   #messages: ConsumerMessages | undefined
+  #isReceiving = false
   /** What the server called us when it made us the active host; empty for one that stands by. */
   #pin = ""
   /** When the server last gave us something, by the monotonic clock. */
@@ -70,6 +71,11 @@ export class Worker {
 
   get usesFleet(): boolean {
     return this.#options.fn.fleet !== "none"
+  }
+
+  /** Its events come: here, or at the host that is active. */
+  get isReceiving(): boolean {
+    return this.#isReceiving
   }
 
   get retrying(): number {
@@ -99,6 +105,7 @@ export class Worker {
           this.#messages = await consume(js, fn.name, (message) => void this.#receive(message, signal))
           const ended = this.#messages.closed()
           if (followed) await publishActive(js, fn.name)
+          this.#isReceiving = true
           if (wakeAll) {
             const settle = () => {
               if (!signal.aborted) markWoken(jsm, fn.name, hydrated.created).catch(() => undefined)
@@ -119,6 +126,7 @@ export class Worker {
             message: cause instanceof Error ? cause.message : String(cause)
           })
         }
+        this.#isReceiving = false
         this.#messages?.stop()
         await delay(250, undefined, { signal }).catch(() => undefined)
       }

@@ -79,6 +79,18 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // Real kubelets, as root: `npm run test:cluster`.
+          name: "cluster",
+          include: ["test/cluster/cluster.test.ts"],
+          // One goes on where the one before it has stopped.
+          bail: 1,
+          testTimeout: 300_000
+        }
+      },
+      { extends: true, test: { name: "soak", include: ["test/cluster/soak.test.ts"] } },
+      {
+        extends: true,
+        test: {
           // With the parts as containers: `npm run test:containers`.
           name: "containers",
           include: ["test/containers/**/*.test.ts", ...onContainers],

@@ -1,21 +1,21 @@
+import type { TestCluster } from "#testkit"
 import { addressOfClaim, isEntryOf } from "../../functions/domain/holding.ts"
 import { IpClaim, IpClaimPool, Service } from "../../functions/domain/kinds.ts"
 import { addressesOf } from "../../functions/domain/pools.ts"
 import { allocatedOf, publishedOf, shownOf } from "../../functions/domain/publishing.ts"
 import { requestOf, wantsAddress } from "../../functions/domain/requests.ts"
 import { defaultSettings } from "../../functions/domain/settings.ts"
-import type { World } from "./world.ts"
 
-/** Whatever can tell all objects of a kind: a test cluster, or what was listed from a real one. */
-export interface Seen {
-  readonly cluster: Pick<World["cluster"], "all">
+/** A cluster, in memory or a copy of a real one. */
+export interface Objects {
+  readonly cluster: Pick<TestCluster, "all">
 }
 
 /**
  * What must hold at any moment, whoever died where: no address is shown by two Services that do not share it, and none
  * is shown without a claim that names the Service.
  */
-export const doubled = (world: Seen): ReadonlyArray<string> => {
+export const doubled = (world: Objects): ReadonlyArray<string> => {
   const services = world.cluster.all(Service)
   const claims = new Map(world.cluster.all(IpClaim).map((claim) => [addressOfClaim(claim), claim]))
   return services.flatMap((service) =>
@@ -30,7 +30,7 @@ export const doubled = (world: Seen): ReadonlyArray<string> => {
 }
 
 /** What must hold besides when all is quiet and the sweep has run: empty where it does. */
-export const faults = (world: Seen): ReadonlyArray<string> => {
+export const faults = (world: Objects): ReadonlyArray<string> => {
   const found: Array<string> = [...doubled(world)]
   const services = world.cluster.all(Service)
   const claims = world.cluster.all(IpClaim)

@@ -1,0 +1,8 @@
+/** A Service that the pods of `web` serve. */
+export const service = (name: string, spec: object, annotations: object = {}): string =>
+  JSON.stringify({
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name, annotations },
+    spec: { selector: { app: "web" }, ports: [{ name: "http", port: 80, targetPort: 8080 }], ...spec }
+  })

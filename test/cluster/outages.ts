@@ -38,6 +38,9 @@ export const outages = (ground: Ground): void => {
     // What serves is elsewhere, so that only the address can be missing.
     await cluster.kubectl(`cordon ${name}`)
     await extip.served("web", (node) => node !== name)
+    const from = performance.now()
+    await extip.watched()
+    console.log(`every address is watched, ${Math.round(performance.now() - from)} ms later`)
     const watch = extip.watch()
     const outcomes = await during(what, async () => {
       await cluster.node(name).powerOff()

@@ -120,6 +120,24 @@ export class ExtipOn {
     )
   }
 
+  /** Waits until every address has a standby that has heard its holder, so that the loss of one node is that of one only. */
+  async watched(): Promise<void> {
+    const seenBy = async (pod: string) => {
+      const path = `/api/v1/namespaces/extip-node/pods/${pod}:9964/proxy/metrics`
+      const metrics = await this.cluster.kubectl(["get", "--raw", path])
+      return Number(/^extip_addresses_seen\S* (\d+)/m.exec(metrics)?.[1] ?? 0)
+    }
+    await until(
+      "every address to be watched by another node",
+      async () => {
+        const pods = await this.podsOf("extip-node", "extip-node")
+        const seen = await Promise.all(pods.map(({ name }) => seenBy(name)))
+        return seen.reduce((sum, one) => sum + one, 0) === (await this.holders()).size
+      },
+      { seconds: 60 }
+    )
+  }
+
   /** Looks at the kernels again and again, and notes each change: address and nodes, with the time. */
   watch(): { readonly stop: () => Promise<ReadonlyArray<string>> } {
     const changes: Array<string> = []

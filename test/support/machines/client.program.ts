@@ -7,9 +7,9 @@ const ask = (url: string, timeout: number): Promise<Outcome> =>
   new Promise((done) => {
     const at = Date.now()
     const from = performance.now()
-    let connected = false
+    let connectMillis: number | undefined
     const end = (outcome: { readonly body?: string; readonly failed?: string }) =>
-      done({ at, url, millis: performance.now() - from, connected, ...outcome })
+      done({ at, url, millis: performance.now() - from, connectMillis, ...outcome })
     const asked = request(url, { agent: false, timeout }, (response) => {
       let body = ""
       response.setEncoding("utf8")
@@ -23,7 +23,7 @@ const ask = (url: string, timeout: number): Promise<Outcome> =>
     })
     asked.on("socket", (socket) => {
       socket.on("connect", () => {
-        connected = true
+        connectMillis = performance.now() - from
       })
     })
     asked.on("timeout", () => asked.destroy(new Error(`no answer within ${timeout} ms`)))

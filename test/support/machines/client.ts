@@ -8,8 +8,8 @@ export interface Outcome {
   /** When it was sent, in milliseconds since 1970. */
   readonly at: number
   readonly millis: number
-  /** The connection was made. */
-  readonly connected: boolean
+  /** Until the connection was made, if it was. */
+  readonly connectMillis: number | undefined
   /** Of an answer 200. */
   readonly body?: string
   readonly failed?: string
@@ -31,7 +31,7 @@ export interface Load {
 
 /** A first packet that is lost is repeated by TCP after a second. */
 const timeoutMillis = 3_000
-/** So an answer that takes longer was not there at once. What is only slow, on a machine that is busy, takes less. */
+/** So where a connection takes longer, its first packet was lost. A server that is slow, on a busy machine, is no loss. */
 const lateMillis = 900
 
 /** Somebody on the LAN who is no part of the cluster, and asks by HTTP. */
@@ -85,7 +85,9 @@ export const failuresOf = (outcomes: ReadonlyArray<Outcome>): ReadonlyArray<Outc
 
 /** Those that were not answered at once, or not at all. */
 export const missedOf = (outcomes: ReadonlyArray<Outcome>): ReadonlyArray<Outcome> =>
-  outcomes.filter(({ failed, millis }) => failed !== undefined || millis > lateMillis)
+  outcomes.filter(
+    ({ failed, connectMillis }) => failed !== undefined || (connectMillis ?? Infinity) > lateMillis
+  )
 
 /** From the first request that was not answered at once to the first one from which on all were, in milliseconds; 0: all were. */
 export const outageOf = (outcomes: ReadonlyArray<Outcome>): number => {

@@ -42,7 +42,9 @@ const whoMayHaveTaken = (
   const state = stateOf(fleet, standby)
   const hasYetToSpeak =
     state === "awaited" ||
-    (state === "alive" && !fleet.inventories.has(standby) && fleet.followedMillis() < returnMillis)
+    // A node that takes its time to reach NATS again is not there at first, and what it said before is no news.
+    (fleet.followedMillis() < returnMillis &&
+      (state === "lost" || (state === "alive" && !fleet.inventories.has(standby))))
   return hasYetToSpeak ? standby : undefined
 }
 

@@ -172,6 +172,10 @@ describe("a node that returns", () => {
     const { why } = await story.assign(one)
     expect(why.get("10-0-0-1")).toBe("waits for n2, which may have it")
     expect(story.where(one)).toBe("n1, then n2")
+    // It takes longer than its key lives.
+    story.fleet.lose("n2")
+    await story.assign(one)
+    expect(story.where(one)).toBe("n1, then n2")
     expect(story.fleet.placements.get("10-0-0-1")?.term).toBe(1)
     // There, and its word is on the way.
     story.fleet.join("n2")

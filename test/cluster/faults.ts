@@ -45,17 +45,6 @@ const killed = (label: string): ClusterFault => ({
   happens: (ground, node) => signal(ground, node, label, "SIGKILL")
 })
 
-const setUnschedulable = async ({ cluster }: ReturnType<Ground>, node: string, value: true | null) =>
-  void (await cluster.kubectl([
-    "patch",
-    "ipnode",
-    node,
-    "--type",
-    "merge",
-    "-p",
-    JSON.stringify({ spec: { unschedulable: value } })
-  ]))
-
 export const clusterFaults: ReadonlyArray<ClusterFault> = [
   {
     name: "power cut",
@@ -96,10 +85,10 @@ export const clusterFaults: ReadonlyArray<ClusterFault> = [
   ...ours.map(killed),
   {
     name: "unschedulable",
-    happens: async (ground, node, millis) => {
-      await setUnschedulable(ground, node, true)
+    happens: async ({ extip }, node, millis) => {
+      await extip.setUnschedulable(node, true)
       await sleep(millis)
-      await setUnschedulable(ground, node, null)
+      await extip.setUnschedulable(node, null)
     }
   },
   ...workloads.map(

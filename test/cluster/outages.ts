@@ -4,7 +4,7 @@ import { failuresOf, missedOf, type Outcome, outageOf } from "../support/machine
 import { workloads } from "../support/machines/extipOn.ts"
 import { until } from "../support/until.ts"
 import type { Ground } from "./ground.ts"
-import { service } from "./service.ts"
+import { pool, service } from "./service.ts"
 
 /** What a client on the LAN notices of outages and updates: DESIGN's promises, with real kubelets and a real kube-proxy. */
 export const outages = (ground: Ground): void => {
@@ -77,13 +77,7 @@ export const outages = (ground: Ground): void => {
 
   beforeAll(async () => {
     const { cluster, extip } = ground()
-    const pool = {
-      apiVersion: "ipcontroller.ext/v1",
-      kind: "IpClaimPool",
-      metadata: { name: "outages" },
-      spec: { cidr: "192.168.0.208/28" }
-    }
-    await cluster.kubectl("apply -f -", JSON.stringify(pool))
+    await cluster.kubectl("apply -f -", pool("outages", "192.168.0.208/28"))
     for (const name of services) {
       await cluster.kubectl(
         "apply -f -",
@@ -154,16 +148,7 @@ export const outages = (ground: Ground): void => {
     const outcomes = await during("node drained, stopped and started", async () => {
       await cluster.kubectl(`drain ${name} --ignore-daemonsets --delete-emptydir-data --timeout 120s`)
       await extip.served("web", (node) => node !== name)
-      // As the README says for a drained node.
-      await cluster.kubectl([
-        "patch",
-        "ipnode",
-        name,
-        "--type",
-        "merge",
-        "-p",
-        '{"spec":{"unschedulable":true}}'
-      ])
+      await extip.setUnschedulable(name, true)
       await until(
         `${name} to have no address`,
         async () => [...(await extip.kernels()).values()].every((on) => !on.includes(name)),
@@ -171,15 +156,7 @@ export const outages = (ground: Ground): void => {
       )
       await cluster.node(name).powerOff()
       await cluster.reboot(name)
-      await cluster.kubectl([
-        "patch",
-        "ipnode",
-        name,
-        "--type",
-        "merge",
-        "-p",
-        '{"spec":{"unschedulable":null}}'
-      ])
+      await extip.setUnschedulable(name, null)
       await cluster.kubectl(`uncordon ${name}`)
       await extip.rolledOut()
     })

@@ -6,3 +6,12 @@ export const service = (name: string, spec: object, annotations: object = {}): s
     metadata: { name, annotations },
     spec: { selector: { app: "web" }, ports: [{ name: "http", port: 80, targetPort: 8080 }], ...spec }
   })
+
+/** A pool of its own for a test, out of the LAN's addresses. */
+export const pool = (name: string, cidr: string): string =>
+  JSON.stringify({
+    apiVersion: "ipcontroller.ext/v1",
+    kind: "IpClaimPool",
+    metadata: { name },
+    spec: { cidr }
+  })

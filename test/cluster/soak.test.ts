@@ -9,7 +9,7 @@ import { suite } from "../support/suite.ts"
 import { commandsBelow } from "./commands.ts"
 import { clusterFaults } from "./faults.ts"
 import type { Ground } from "./ground.ts"
-import { service } from "./service.ts"
+import { pool, service } from "./service.ts"
 
 /** `EXTIP_SOAK_MINUTES`, by default a quarter of an hour. */
 const minutes = Number(process.env.EXTIP_SOAK_MINUTES ?? 15)
@@ -30,13 +30,7 @@ suite("a cluster of real nodes under random faults", realClusterUnavailable(), (
     extip = new ExtipOn(cluster)
     await cluster.shell(commandsBelow("Deploying", "kubectl apply -k infra/deploy\n"))
     await extip.serve("web")
-    const pool = {
-      apiVersion: "ipcontroller.ext/v1",
-      kind: "IpClaimPool",
-      metadata: { name: "soak" },
-      spec: { cidr: "192.168.0.192/27" }
-    }
-    await cluster.kubectl("apply -f -", JSON.stringify(pool))
+    await cluster.kubectl("apply -f -", pool("soak", "192.168.0.192/27"))
   }, 1_200_000)
   afterAll(async () => {
     client?.close()

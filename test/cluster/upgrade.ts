@@ -6,7 +6,7 @@ import { missedOf } from "../support/machines/client.ts"
 import { sourcesOf } from "../support/machines/images.ts"
 import { commandsBelow } from "./commands.ts"
 import type { Ground } from "./ground.ts"
-import { service } from "./service.ts"
+import { pool, service } from "./service.ts"
 
 const previous = "extip:previous"
 
@@ -28,13 +28,7 @@ export const upgrading = (ground: Ground): void => {
     await cluster.kubectl(["apply", "-k", overlay])
     await extip.rolledOut()
     expect(await extip.images()).toEqual([previous])
-    const pool = {
-      apiVersion: "ipcontroller.ext/v1",
-      kind: "IpClaimPool",
-      metadata: { name: "upgrade" },
-      spec: { cidr: "192.168.0.160/27" }
-    }
-    await cluster.kubectl("apply -f -", JSON.stringify(pool))
+    await cluster.kubectl("apply -f -", pool("upgrade", "192.168.0.160/27"))
     const before = await extip.holders()
     const load = await client.load([...before.keys()])
 

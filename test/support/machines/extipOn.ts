@@ -39,6 +39,12 @@ export class ExtipOn {
     await this.cluster.kubectl(`-n ${namespace} rollout status ${workload} --timeout 300s`)
   }
 
+  /** As the README says for a node that is drained; `null` takes it back. */
+  async setUnschedulable(node: string, value: true | null): Promise<void> {
+    const change = JSON.stringify({ spec: { unschedulable: value } })
+    await this.cluster.kubectl(["patch", "ipnode", node, "--type", "merge", "-p", change])
+  }
+
   /** The addresses that a Service shows. */
   async shown(service: string, namespace = "default"): Promise<ReadonlyArray<string>> {
     const { spec, status } = await this.cluster.get(`service ${service} -n ${namespace}`)

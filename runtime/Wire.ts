@@ -27,6 +27,17 @@ export class HeldByOurs extends Schema.TaggedError<HeldByOurs>()("HeldByOurs", {
   }
 }
 
+/** Somebody answers for the address who may be a node of ours that has yet to be heard of, or that is too busy to say so. */
+export class HeldByUnknown extends Schema.TaggedError<HeldByUnknown>()("HeldByUnknown", {
+  address: Schema.String,
+  mac: Schema.String
+}) {
+  readonly disposition: Disposition = RetryAfter("1 second")
+  override get message() {
+    return `${this.mac} answers for ${this.address}, and has not said yet whether it is a node of ours`
+  }
+}
+
 /** A machine that is none of ours has the address. It is reported, and tried again now and then. */
 export class HeldByForeign extends Schema.TaggedError<HeldByForeign>()("HeldByForeign", {
   address: Schema.String,
@@ -49,7 +60,7 @@ export class KernelSaidNo extends Schema.TaggedError<KernelSaidNo>()("KernelSaid
   }
 }
 
-export type BindFailure = NoFittingLink | HeldByOurs | HeldByForeign | KernelSaidNo
+export type BindFailure = NoFittingLink | HeldByOurs | HeldByUnknown | HeldByForeign | KernelSaidNo
 
 /** An address that is on a link of this node and was announced there. */
 export interface Bound {

@@ -76,6 +76,7 @@ export {
   type Bound,
   HeldByForeign,
   HeldByOurs,
+  HeldByUnknown,
   KernelSaidNo,
   NoFittingLink,
   Wire

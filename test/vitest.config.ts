@@ -11,6 +11,7 @@ const sideBySide = 3
 
 /** What waits longest for nodes begins first, so that nothing of it runs on alone at the end. */
 const first = [
+  ...["nats", "random", "loss"],
   ...["node-loss", "node-nats", "node-binding", "node-conflict", "node-asleep", "node-random"],
   ...["fleet", "node-move", "bridge-nats", "lan", "lan-observer"]
 ]
@@ -71,7 +72,8 @@ export default defineConfig({
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           globalSetup: ["test/support/globalSetup.ts"],
-          fileParallelism: false,
+          maxWorkers: process.env.EXTIP_KUBECONFIG ? 1 : 2,
+          sequence: { groupOrder: 2 },
           testTimeout: 600_000,
           hookTimeout: 120_000
         }

@@ -4,6 +4,7 @@ import {
   Assignment,
   type FunctionDefinition,
   HeldByForeign,
+  HeldByUnknown,
   KernelSaidNo,
   NoFittingLink,
   Wire
@@ -104,6 +105,7 @@ describe("bind-on-node", () => {
 
   it.each([
     ["no link fits", new NoFittingLink({ address, detail: "no link has its subnet" })],
+    ["somebody unknown has the address", new HeldByUnknown({ address, mac: "02:00:00:00:00:99" })],
     ["a foreign machine has the address", new HeldByForeign({ address, mac: "02:00:00:00:00:99" })],
     ["the kernel refuses it", new KernelSaidNo({ address, errno: 105 })]
   ])("tries again when %s", async (_, failure) => {
@@ -117,6 +119,8 @@ describe("bind-on-node", () => {
 
   it("fails only in ways that say what happens next", () => {
     type Tags = typeof bindOnNode extends FunctionDefinition<any, infer E> ? E["_tag"] : never
-    expectTypeOf<Tags>().toEqualTypeOf<"NoFittingLink" | "HeldByOurs" | "HeldByForeign" | "KernelSaidNo">()
+    expectTypeOf<Tags>().toEqualTypeOf<
+      "NoFittingLink" | "HeldByOurs" | "HeldByUnknown" | "HeldByForeign" | "KernelSaidNo"
+    >()
   })
 })

@@ -5,6 +5,7 @@ import {
   type Bound,
   HeldByForeign,
   HeldByOurs,
+  HeldByUnknown,
   KernelSaidNo,
   NoFittingLink
 } from "../Wire.ts"
@@ -27,6 +28,8 @@ export class Binder {
   readonly #holder: Holder
   /** Link's index → what is to be bound there in the next round */
   readonly #next = new Map<number, Array<Wanted>>()
+  /** Address → the MAC that answers for it without a signature, and since when it has been asked */
+  readonly #unsigned = new Map<string, { readonly mac: string; readonly since: number }>()
 
   constructor(around: Surroundings, holder: Holder) {
     this.#around = around
@@ -171,6 +174,19 @@ export class Binder {
     return has.length > 0 && !has.some(this.#around.peers.amongThem(heard))
   }
 
+  /**
+   * Whether whoever answers without a signature is none of ours. A node that took the address over while NATS was away
+   * is in nobody's list yet, and signs late when it is busy: called foreign, it would lose what it answers for.
+   */
+  #isForeign(address: string, mac: string): boolean {
+    const { peers, times } = this.#around
+    const now = performance.now()
+    const before = this.#unsigned.get(address)
+    const since = before?.mac === mac ? before.since : now
+    this.#unsigned.set(address, { mac, since })
+    return now - since >= times.unsignedMillis && peers.readMillis >= times.heardOfMillis
+  }
+
   /** Why the address cannot be put on the link now, by what was heard of it. */
   async #whyNot(
     { claim, address, term }: Assignment,
@@ -180,14 +196,15 @@ export class Binder {
     const { peers } = this.#around
     const has = heard.filter(({ what }) => what === "has")
     const ours = has.find(peers.amongThem(heard))
-    if (ours !== undefined) return new HeldByOurs({ address, node: peers.nodeOf(ours.mac) ?? ours.mac })
-    const macs = new Set(has.map(({ mac }) => mac))
-    const [foreign] = macs.size === 0 ? [] : await this.#holder.proxies.without(lan, macs, address)
-    if (foreign !== undefined) {
+    const macs = new Set(ours === undefined ? has.map(({ mac }) => mac) : [])
+    const [stranger] = macs.size === 0 ? [] : await this.#holder.proxies.without(lan, macs, address)
+    if (stranger === undefined) this.#unsigned.delete(address)
+    else if (this.#isForeign(address, stranger)) {
       const { index } = lan
-      this.#around.report({ claim, address, index, term, what: "conflict", foreign })
-      return new HeldByForeign({ address, mac: foreign })
-    }
+      this.#around.report({ claim, address, index, term, what: "conflict", foreign: stranger })
+      return new HeldByForeign({ address, mac: stranger })
+    } else return new HeldByUnknown({ address, mac: stranger })
+    if (ours !== undefined) return new HeldByOurs({ address, node: peers.nodeOf(ours.mac) ?? ours.mac })
     const me = { term, taken: false, mac: lan.mac }
     const ahead = heard.find(
       ({ what, mac, signature }) =>

@@ -2,50 +2,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
 import { newHeld } from "./held.ts"
 import { Holder } from "./holder.ts"
 import type { Heard, Signature } from "./kernel/frames.ts"
-import type { Lan } from "./lan.ts"
 import { Peers } from "./peers.ts"
 import { Proxies } from "./proxies.ts"
-import type { Surroundings } from "./surroundings.ts"
+import { address, aroundOf, by, foreign, heard, lanThat, linkOf, other } from "./surroundings.fixture.ts"
 import { defaultTimes } from "./times.ts"
-
-const address = "10.0.0.1"
-const [mine, other, foreign] = ["02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"]
-
-const heard = (what: Heard["what"], mac: string, signature?: Signature): Heard =>
-  ({ address, mac, what, isReply: what === "has", toUs: true, signature }) as Heard
-const by = (term: number, taken: boolean): Signature => ({ term, taken, released: false })
-
-const lanThat = (
-  ask: (addresses: ReadonlyArray<string>) => ReadonlyMap<string, ReadonlyArray<Heard>>,
-  announce: () => void = () => undefined
-): Lan =>
-  ({
-    index: 1,
-    name: "eth0",
-    mac: mine,
-    ask: async (addresses: ReadonlyArray<string>) => ask(addresses),
-    announce,
-    farewell: () => undefined
-  }) as unknown as Lan
-
-/** A kernel that does everything, and no NATS. */
-const aroundOf = (lan: Lan, peers = new Peers()): Surroundings => ({
-  times: { ...defaultTimes, probeGapMillis: 1 },
-  kernel: {
-    put: async (_, all) => all.map(() => 0),
-    remove: async (_, all) => all.map(() => 0),
-    links: () => []
-  },
-  links: () => [],
-  lan: () => lan,
-  peers,
-  inContact: () => false,
-  assignmentOf: () => undefined,
-  beat: () => 0,
-  report: () => undefined,
-  wake: () => undefined,
-  say: () => undefined
-})
 
 /** What becomes of an address that this node holds, by what it hears when it asks for it; NATS is away. */
 const verified = async (
@@ -53,9 +13,7 @@ const verified = async (
   ...answers: ReadonlyArray<Heard>
 ): Promise<"kept" | "given up"> => {
   const peers = new Peers()
-  peers.set("other", [
-    { name: "eth0", mac: other, subnets: [], carrier: true, defaultRoutes: [], chosen: false }
-  ])
+  peers.set("other", [linkOf(other)])
   const lan = lanThat(() => new Map([[address, answers]]))
   const holder = new Holder(aroundOf(lan, peers))
   const held = newHeld({ claim: "10-0-0-1", address, index: 1, ...signature }, 0)

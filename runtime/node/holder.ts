@@ -230,29 +230,31 @@ export class Holder {
     const lan = lanOf(index)
     if (lan === undefined) return
     const signature = (address: string) => signatureOf(this.table.at(address) ?? asked[0]!)
-    const addresses = asked.map(({ address }) => address)
-    const answers = await lan.ask(addresses, {
-      probes: times.probes,
-      gapMillis: times.probeGapMillis,
-      signature
-    })
-    const unsigned = addresses.filter((address) =>
-      answers.get(address)?.some((heard) => heard.what === "has" && heard.signature === undefined)
-    )
-    // Whoever holds one of them has heard our signed question, and says now what he holds it by.
-    const more =
-      unsigned.length === 0
-        ? new Map<string, ReadonlyArray<Heard>>()
-        : await lan.ask(unsigned, { probes: 2, gapMillis: 60, signature })
+    const answers = new Map<string, ReadonlyArray<Heard>>(asked.map(({ address }) => [address, []]))
+    const ask = async (
+      probes: number,
+      gapMillis: number,
+      isOpen: (heard: ReadonlyArray<Heard>) => boolean
+    ) => {
+      const open = [...answers].flatMap(([address, heard]) => (isOpen(heard) ? [address] : []))
+      if (open.length === 0) return
+      const more = await lan.ask(open, { probes, gapMillis, signature })
+      for (const [address, heard] of more) answers.set(address, [...answers.get(address)!, ...heard])
+    }
+    const has = (heard: ReadonlyArray<Heard>) => heard.filter(({ what }) => what === "has")
+    await ask(times.probes, times.probeGapMillis, () => true)
+    // Whoever holds one of them has heard our signed question, and says now what he holds it by; a busy one says it late.
+    await ask(2, 60, (heard) => has(heard).some((one) => one.signature === undefined))
+    await ask(4, times.unsignedMillis / 4, (heard) => has(heard).some((one) => !peers.amongThem(heard)(one)))
     if (this.#around.beat() !== stalls) return
     const keep: Array<Held> = []
     for (const held of asked) {
       if (!this.table.has(held)) continue
-      const heard = [...(answers.get(held.address) ?? []), ...(more.get(held.address) ?? [])]
-      const has = heard.filter((one, at) => one.what === "has" && !saysFarewell(one, heard.slice(at + 1)))
-      const ours = has.filter(peers.amongThem(heard))
+      const heard = answers.get(held.address)!
+      const still = has(heard).filter((one) => !saysFarewell(one, heard.slice(heard.indexOf(one) + 1)))
+      const ours = still.filter(peers.amongThem(heard))
       const strangers = new Set(
-        has.filter((one) => !ours.some(({ mac }) => mac === one.mac)).map(({ mac }) => mac)
+        still.filter((one) => !ours.some(({ mac }) => mac === one.mac)).map(({ mac }) => mac)
       )
       const [foreign] = strangers.size === 0 ? [] : await this.proxies.without(lan, strangers, held.address)
       if (!this.table.has(held)) continue

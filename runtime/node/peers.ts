@@ -38,6 +38,11 @@ export class Peers {
     return Math.max(0, performance.now() - (this.#absentSince.get(node) ?? this.#readAt))
   }
 
+  /** For so long NATS has told of the nodes. */
+  get readMillis(): number {
+    return Math.max(0, performance.now() - this.#readAt)
+  }
+
   set(node: string, links: ReadonlyArray<FleetLink>): void {
     this.#links.set(node, links)
     for (const { mac } of links) this.#nodes.set(mac, node)

@@ -6,7 +6,15 @@ import * as Scope from "effect/Scope"
 import type { FunctionDefinition } from "../Function.ts"
 import { Nats, type NatsOptions } from "../nats/connection.ts"
 import { SpanRecorder } from "../trace/recorder.ts"
-import { type BindFailure, HeldByForeign, HeldByOurs, KernelSaidNo, NoFittingLink, Wire } from "../Wire.ts"
+import {
+  type BindFailure,
+  HeldByForeign,
+  HeldByOurs,
+  HeldByUnknown,
+  KernelSaidNo,
+  NoFittingLink,
+  Wire
+} from "../Wire.ts"
 import { Contact } from "./contact.ts"
 import { Duties } from "./duties.ts"
 import { FewLines } from "./fewLines.ts"
@@ -37,7 +45,7 @@ export interface NodeProcess {
 
 /** Anything else is a fault of ours. */
 const asBindFailure = (cause: unknown): BindFailure => {
-  const known = [NoFittingLink, HeldByOurs, HeldByForeign, KernelSaidNo]
+  const known = [NoFittingLink, HeldByOurs, HeldByUnknown, HeldByForeign, KernelSaidNo]
   if (known.some((failure) => cause instanceof failure)) return cause as BindFailure
   throw cause
 }

@@ -25,6 +25,10 @@ export interface NodeTimes {
   readonly slowRoundMillis: number
   /** When this process was not awake for so long, others may hold by now what it held. */
   readonly stallMillis: number
+  /** Whoever answers for an address without a signature is foreign after so long: a node of ours may be busy. */
+  readonly unsignedMillis: number
+  /** And when NATS has been there for so long: a node whose way to it was lost as well takes its time to be heard of. */
+  readonly heardOfMillis: number
   /** A link without carrier, or a peer that is not heard, for so long is cut off. */
   readonly apartMillis: number
   /**
@@ -50,6 +54,8 @@ export const defaultTimes: NodeTimes = {
   seenMillis: 60_000,
   slowRoundMillis: 20_000,
   stallMillis: 1_000,
+  unsignedMillis: 1_000,
+  heardOfMillis: 12_000,
   apartMillis: 1_000,
   announceAgainMillis: [200, 500, 1_500],
   announceMillis: 60_000
@@ -59,5 +65,6 @@ export const defaultTimes: NodeTimes = {
 export const timesFor = (lifetimeMillis: number): NodeTimes => ({
   ...defaultTimes,
   lifetimeMillis,
-  renewMillis: Math.round(lifetimeMillis * 0.4)
+  renewMillis: Math.round(lifetimeMillis * 0.4),
+  heardOfMillis: lifetimeMillis + 2_000
 })

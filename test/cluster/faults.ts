@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { workloads } from "../support/machines/extipOn.ts"
+import { until } from "../support/until.ts"
 import type { Ground } from "./ground.ts"
 
 /** What goes wrong in a cluster, or is done to it; resolves when it is over, though not everything is well yet. */
 export interface ClusterFault {
   readonly name: string
+  /** Clients notice nothing of it: who holds an address is neither lost nor silent for longer than its kernel keeps it. */
+  readonly isUnnoticed?: true
   /** Whose containers may have been restarted by it: those on this node, or all of this workload. */
   readonly restarts?: (ground: ReturnType<Ground>, node: string) => Promise<ReadonlyArray<string>>
   readonly happens: (ground: ReturnType<Ground>, node: string, millis: number) => Promise<void>
@@ -41,8 +44,22 @@ const signal = async (
 
 const killed = (label: string): ClusterFault => ({
   name: `${label} killed`,
+  isUnnoticed: true,
   restarts: async (ground, node) => (await podsOn(ground, node)).filter((pod) => pod.startsWith(label)),
-  happens: (ground, node) => signal(ground, node, label, "SIGKILL")
+  happens: async (ground, node) => {
+    const { extip } = ground
+    const pods = (await podsOn(ground, node)).filter((pod) => pod.startsWith(label))
+    await signal(ground, node, label, "SIGKILL")
+    // A kubelet waits before it starts once more what it has just started: until then nothing says that it is gone.
+    await until(
+      `${pods.join(", ")} to be restarted`,
+      async () => {
+        const restarted = (await extip.restarts()).map((one) => one.split("/")[0])
+        return pods.every((pod) => restarted.includes(pod))
+      },
+      { seconds: 120 }
+    )
+  }
 })
 
 export const clusterFaults: ReadonlyArray<ClusterFault> = [
@@ -67,6 +84,7 @@ export const clusterFaults: ReadonlyArray<ClusterFault> = [
   },
   {
     name: "API server away",
+    isUnnoticed: true,
     happens: async ({ cluster }, _, millis) => {
       await cluster.control.killApiServer()
       await sleep(millis)
@@ -94,12 +112,14 @@ export const clusterFaults: ReadonlyArray<ClusterFault> = [
   ...workloads.map(
     ([namespace, workload]): ClusterFault => ({
       name: `${workload} rolled out anew`,
+      isUnnoticed: true,
       happens: ({ extip }) => extip.restart(namespace, workload)
     })
   ),
   ...ours.map(
     (label): ClusterFault => ({
       name: `${label} pods deleted on a node`,
+      isUnnoticed: true,
       happens: async ({ cluster, extip }, node) => {
         const namespace = label === "extip-node" ? "extip-node" : "extip-system"
         const pods = (await extip.podsOf(label, namespace)).filter((pod) => pod.node === node)

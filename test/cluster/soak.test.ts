@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
-import { Client, failuresOf } from "../support/machines/client.ts"
+import { Client, failuresOf, missedOf, type Outcome } from "../support/machines/client.ts"
 import { ExtipOn } from "../support/machines/extipOn.ts"
 import { realClusterUnavailable } from "../support/machines/programs.ts"
 import { RealCluster } from "../support/machines/realCluster.ts"
@@ -61,9 +61,12 @@ suite("a cluster of real nodes under random faults", realClusterUnavailable(), (
         const fault = pick(clusterFaults)
         const node = pick(cluster.nodes).name
         const millis = Math.round(random() * longestMillis)
-        const holders = await extip.holders()
-        const load = await client.load([...holders.keys()], 100)
+        const addresses = [...(await extip.holders()).keys()]
+        // Those of new Services as well: what fails from here on is the fault's.
+        for (const address of addresses) await client.answered(address)
+        const load = await client.load(addresses, 100)
         done.push(`${fault.name}, ${node}, ${millis} ms`)
+        let outcomes: ReadonlyArray<Outcome> = []
         const restarted = new Set(await fault.restarts?.(ground(), node))
         try {
           await fault.happens(ground(), node, millis)
@@ -79,9 +82,18 @@ suite("a cluster of real nodes under random faults", realClusterUnavailable(), (
         } catch (cause) {
           throw new Error(`seed ${seed}, after: ${done.join("; ")}`, { cause })
         } finally {
-          const outcomes = await load.stop()
-          const failed = failuresOf(outcomes).length
-          console.log(`${done.at(-1)}: ${outcomes.length} requests, ${failed} failed`)
+          outcomes = await load.stop()
+          const failed = failuresOf(outcomes)
+          const how = new Set(failed.map((one) => one.failed))
+          console.log(
+            `${done.at(-1)}: ${outcomes.length} requests, ${failed.length} failed`,
+            ...how,
+            ...new Set(failed.map(({ url }) => url))
+          )
+        }
+        const missed = fault.isUnnoticed ? missedOf(outcomes) : []
+        if (missed.length > 0) {
+          throw new Error(`seed ${seed}, ${done.at(-1)} was noticed: ${JSON.stringify(missed)}`)
         }
       }
       console.log(`${done.length} faults, ${made} Services`)

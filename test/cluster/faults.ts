@@ -6,8 +6,10 @@ import type { Ground } from "./ground.ts"
 /** What goes wrong in a cluster, or is done to it; resolves when it is over, though not everything is well yet. */
 export interface ClusterFault {
   readonly name: string
-  /** Clients notice nothing of it: who holds an address is neither lost nor silent for longer than its kernel keeps it. */
-  readonly isUnnoticed?: true
+  /** Clients notice nothing of it, and nothing moves. */
+  readonly isUnnoticed?: boolean
+  /** Who is on the LAN and who is not may hold the same address meanwhile: nobody can tell them. */
+  readonly isSplit?: boolean
   /** Whose containers may have been restarted by it: those on this node, or all of this workload. */
   readonly restarts?: (ground: ReturnType<Ground>, node: string) => Promise<ReadonlyArray<string>>
   readonly happens: (ground: ReturnType<Ground>, node: string, millis: number) => Promise<void>
@@ -44,7 +46,8 @@ const signal = async (
 
 const killed = (label: string): ClusterFault => ({
   name: `${label} killed`,
-  isUnnoticed: true,
+  // A runtime that was started twice within minutes is started once more after ten seconds, when its kernel has let go.
+  isUnnoticed: label !== "extip-node",
   restarts: async (ground, node) => (await podsOn(ground, node)).filter((pod) => pod.startsWith(label)),
   happens: async (ground, node) => {
     const { extip } = ground
@@ -74,6 +77,7 @@ export const clusterFaults: ReadonlyArray<ClusterFault> = [
   },
   {
     name: "LAN unplugged",
+    isSplit: true,
     // Its kubelet cannot say so, but what lives on it may give up on who it cannot reach.
     happens: async ({ cluster }, node, millis) => {
       const { number } = cluster.node(node).machine.plan

@@ -8,8 +8,22 @@ import { pool, service } from "./service.ts"
 
 /** What a client on the LAN notices of outages and updates: DESIGN's promises, with real kubelets and a real kube-proxy. */
 export const outages = (ground: Ground): void => {
-  const services = Array.from({ length: 6 }, (_, index) => `out-${index + 1}`)
-  let addresses: ReadonlyArray<string>
+  let addresses: ReadonlyArray<string> = []
+  const add = async (...names: ReadonlyArray<string>): Promise<void> => {
+    const { cluster, client, extip } = ground()
+    for (const name of names) {
+      const annotations = { "external-ip": "auto", "external-ip-pool": "outages" }
+      await cluster.kubectl("apply -f -", service(name, {}, annotations))
+    }
+    const added = await Promise.all(names.map((name) => extip.bound(name)))
+    for (const address of added) await client.answered(address)
+    addresses = [...addresses, ...added]
+  }
+  /** A node that was lost before has no address: what is new goes to whoever has the fewest. */
+  const occupied = async (name: string): Promise<void> => {
+    const { extip } = ground()
+    while (![...(await extip.holders()).values()].includes(name)) await add(`out-${addresses.length + 1}`)
+  }
   const told = (what: string, outcomes: ReadonlyArray<Outcome>) =>
     console.log(
       `${what}: ${outcomes.length} requests, ${missedOf(outcomes).length} not answered at once, within ${Math.round(outageOf(outcomes))} ms; ${failuresOf(outcomes).length} failed`
@@ -33,6 +47,7 @@ export const outages = (ground: Ground): void => {
   /** A node whose power is cut while clients ask: how long those whose address it had are not answered. */
   const lose = async (what: string, name: string): Promise<void> => {
     const { cluster, extip } = ground()
+    await occupied(name)
     const lost = (await extip.holders()).entries().filter(([, node]) => node === name)
     const its = lost.map(([address]) => address).toArray()
     // What serves is elsewhere, so that only the address can be missing.
@@ -76,16 +91,8 @@ export const outages = (ground: Ground): void => {
   const holdersOf = (addresses: Iterable<string>) => [...new Set(addresses)]
 
   beforeAll(async () => {
-    const { cluster, extip } = ground()
-    await cluster.kubectl("apply -f -", pool("outages", "192.168.0.208/28"))
-    for (const name of services) {
-      await cluster.kubectl(
-        "apply -f -",
-        service(name, {}, { "external-ip": "auto", "external-ip-pool": "outages" })
-      )
-    }
-    addresses = await Promise.all(services.map((name) => extip.bound(name)))
-    for (const address of addresses) await ground().client.answered(address)
+    await ground().cluster.kubectl("apply -f -", pool("outages", "192.168.0.208/28"))
+    await add(...Array.from({ length: 6 }, (_, index) => `out-${index + 1}`))
   }, 120_000)
 
   it("spreads the addresses over the nodes", async () => {
@@ -122,10 +129,9 @@ export const outages = (ground: Ground): void => {
   })
 
   it("ends within seconds when a node is lost that has addresses, and nothing of ours besides", async () => {
-    const { extip } = ground()
+    const { cluster, extip } = ground()
     const [nats] = await extip.podsOf("extip-nats")
-    const holders = holdersOf((await extip.holders()).values())
-    await lose("host lost", holders.find((node) => node !== nats!.node)!)
+    await lose("host lost", cluster.nodes.find(({ name }) => name !== nats!.node)!.name)
   })
 
   it("ends within seconds when the node is lost that NATS runs on", async () => {
@@ -144,7 +150,8 @@ export const outages = (ground: Ground): void => {
   it("is not noticed when a node is drained and started anew", async () => {
     const { cluster, extip } = ground()
     const [nats] = await extip.podsOf("extip-nats")
-    const name = holdersOf((await extip.holders()).values()).find((node) => node !== nats!.node)!
+    const { name } = cluster.nodes.find((node) => node.name !== nats!.node)!
+    await occupied(name)
     const outcomes = await during("node drained, stopped and started", async () => {
       await cluster.kubectl(`drain ${name} --ignore-daemonsets --delete-emptydir-data --timeout 120s`)
       await extip.served("web", (node) => node !== name)

@@ -1,45 +1,40 @@
-import { afterAll, beforeAll, expect, it } from "@effect/vitest"
-import { Client, failuresOf, missedOf, type Outcome } from "../support/machines/client.ts"
-import { ExtipOn } from "../support/machines/extipOn.ts"
+import { beforeAll, expect, it } from "@effect/vitest"
+import { failuresOf, missedOf, type Outcome } from "../support/machines/client.ts"
 import { realClusterUnavailable } from "../support/machines/programs.ts"
-import { RealCluster } from "../support/machines/realCluster.ts"
 import { randomOf } from "../support/scenarios/random/plan.ts"
 import { seedOf } from "../support/scenarios/random/run.ts"
 import { suite } from "../support/suite.ts"
 import { commandsBelow } from "./commands.ts"
 import { clusterFaults } from "./faults.ts"
-import type { Ground } from "./ground.ts"
+import { openGround } from "./ground.ts"
 import { pool, service } from "./service.ts"
 
 /** `EXTIP_SOAK_MINUTES`, by default a quarter of an hour. */
 const minutes = Number(process.env.EXTIP_SOAK_MINUTES ?? 15)
 const longestMillis = 20_000
 
+const movedOf = (before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>) =>
+  [...before].flatMap(([address, node]) =>
+    after.get(address) === node ? [] : [`${address}: ${node} → ${after.get(address)}`]
+  )
+
 suite("a cluster of real nodes under random faults", realClusterUnavailable(), () => {
   const seed = seedOf()
   const random = randomOf(seed)
   const pick = <A>(from: ReadonlyArray<A>): A => from[Math.floor(random() * from.length)]!
-  let cluster: RealCluster
-  let client: Client
-  let extip: ExtipOn
-  const ground: Ground = () => ({ cluster, client, extip })
+  const ground = openGround()
 
   beforeAll(async () => {
-    cluster = await RealCluster.open((line) => console.log(line))
-    client = await Client.open(cluster)
-    extip = new ExtipOn(cluster)
+    const { cluster, extip } = ground()
     await cluster.shell(commandsBelow("Deploying", "kubectl apply -k infra/deploy\n"))
     await extip.serve("web")
     await cluster.kubectl("apply -f -", pool("soak", "192.168.0.192/27"))
-  }, 1_200_000)
-  afterAll(async () => {
-    client?.close()
-    await cluster?.close()
-  }, 120_000)
+  }, 300_000)
 
   it(
     `keeps every promise for ${minutes} minutes (seed ${seed})`,
     async () => {
+      const { cluster, client, extip } = ground()
       const services = new Set<string>()
       let made = 0
       /** Services come and go, as they do. */
@@ -61,12 +56,15 @@ suite("a cluster of real nodes under random faults", realClusterUnavailable(), (
         const fault = pick(clusterFaults)
         const node = pick(cluster.nodes).name
         const millis = Math.round(random() * longestMillis)
-        const addresses = [...(await extip.holders()).keys()]
+        const holders = await extip.holders()
+        const addresses = [...holders.keys()]
         // Those of new Services as well: what fails from here on is the fault's.
         for (const address of addresses) await client.answered(address)
         const load = await client.load(addresses, 100)
+        const watch = extip.watch()
         done.push(`${fault.name}, ${node}, ${millis} ms`)
         let outcomes: ReadonlyArray<Outcome> = []
+        let changes: ReadonlyArray<string> = []
         const restarted = new Set(await fault.restarts?.(ground(), node))
         try {
           await fault.happens(ground(), node, millis)
@@ -83,6 +81,7 @@ suite("a cluster of real nodes under random faults", realClusterUnavailable(), (
           throw new Error(`seed ${seed}, after: ${done.join("; ")}`, { cause })
         } finally {
           outcomes = await load.stop()
+          changes = await watch.stop()
           const failed = failuresOf(outcomes)
           const how = new Set(failed.map((one) => one.failed))
           console.log(
@@ -91,9 +90,14 @@ suite("a cluster of real nodes under random faults", realClusterUnavailable(), (
             ...new Set(failed.map(({ url }) => url))
           )
         }
-        const missed = fault.isUnnoticed ? missedOf(outcomes) : []
-        if (missed.length > 0) {
-          throw new Error(`seed ${seed}, ${done.at(-1)} was noticed: ${JSON.stringify(missed)}`)
+        const [missed, moved] = fault.isUnnoticed
+          ? [missedOf(outcomes), movedOf(holders, await extip.holders())]
+          : [[], []]
+        const doubles = fault.isSplit ? [] : changes.filter((change) => change.includes("+"))
+        if (missed.length + moved.length + doubles.length > 0) {
+          throw new Error(
+            `seed ${seed}, ${done.at(-1)}: ${JSON.stringify({ missed, moved, doubles }, undefined, 1)}\n${changes.join("\n")}`
+          )
         }
       }
       console.log(`${done.length} faults, ${made} Services`)

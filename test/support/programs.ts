@@ -45,6 +45,12 @@ export interface Program {
   readonly hasEnded: () => boolean
 }
 
+/** What is left to do for programs that were started, when this process ends. One listener: a suite starts dozens. */
+const leftovers = new Set<() => void>()
+process.once("exit", () => {
+  for (const end of leftovers) end()
+})
+
 /** Starts `extip bridge …` or `extip functions …`. */
 export const startProgram = async (
   args: ReadonlyArray<string>,
@@ -73,7 +79,7 @@ export const startProgram = async (
       (answer) => answer.ok,
       () => false
     )
-  process.once("exit", () => {
+  leftovers.add(() => {
     child.kill("SIGKILL")
     rmSync(folder, { recursive: true, force: true })
   })

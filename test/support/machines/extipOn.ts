@@ -144,10 +144,14 @@ export class ExtipOn {
     )
   }
 
-  /** Looks at the kernels again and again, and notes each change: address and nodes, with the time. */
+  /**
+   * Looks at the kernels again and again, and notes each change: address and nodes, with the time. They are asked one
+   * after the other, so that an address that moves meanwhile seems to be on two: that is said of what is so twice.
+   */
   watch(): { readonly stop: () => Promise<ReadonlyArray<string>> } {
     const changes: Array<string> = []
     const before = new Map<string, string>()
+    const doubles = new Set<string>()
     let going = true
     const looking = (async () => {
       while (going) {
@@ -156,6 +160,12 @@ export class ExtipOn {
         for (const address of new Set([...before.keys(), ...(now?.keys() ?? [])])) {
           if (now === undefined) break
           const nodes = (now.get(address) ?? []).join("+") || "none"
+          const isDouble = nodes.includes("+")
+          if (isDouble && !doubles.has(address)) {
+            doubles.add(address)
+            continue
+          }
+          if (!isDouble) doubles.delete(address)
           if (before.get(address) !== nodes)
             changes.push(`${at} ${address} ${before.get(address) ?? ""} → ${nodes}`)
           before.set(address, nodes)

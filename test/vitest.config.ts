@@ -98,7 +98,8 @@ export default defineConfig({
           include: ["test/containers/**/*.test.ts", ...onContainers],
           globalSetup: ["test/containers/globalSetup.ts"],
           env: { EXTIP_PARTS: "containers" },
-          fileParallelism: false,
+          maxWorkers: 2,
+          sequence: { groupOrder: 3 },
           testTimeout: 60_000,
           hookTimeout: 120_000
         }

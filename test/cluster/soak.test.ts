@@ -60,6 +60,7 @@ suite("a cluster of real nodes under random faults", realClusterUnavailable(), (
         const addresses = [...holders.keys()]
         // Those of new Services as well: what fails from here on is the fault's.
         for (const address of addresses) await client.answered(address)
+        await cluster.forgetHalfOpen()
         const load = await client.load(addresses, 100)
         const watch = extip.watch()
         done.push(`${fault.name}, ${node}, ${millis} ms`)

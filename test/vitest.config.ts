@@ -11,7 +11,8 @@ const sideBySide = 3
 
 /** What waits longest for nodes begins first, so that nothing of it runs on alone at the end. */
 const first = [
-  ...["nats", "random", "loss"],
+  // Of those with thousands of addresses one at a time, beside those with few.
+  ...["loss", "random", "nats", "nats-few"],
   ...["node-loss", "node-nats", "node-binding", "node-conflict", "node-asleep", "node-random"],
   ...["fleet", "node-move", "bridge-nats", "lan", "lan-observer"]
 ]

@@ -79,6 +79,21 @@ withLan("the laboratory's observer", () => {
     }
   })
 
+  it("has lost no ping because it did not run itself", async () => {
+    await lan.own("n1", ...both)
+    await lan.observer.watch(both, {})
+    await until("pings", async () => (await lan.observer.pings(one)).sent > 10)
+    const mark = lan.observer.mark()
+    await until("pings from here on", async () => (await lan.observer.pings(one, mark)).sent > 2)
+    await lan.observer.sleep(1_500, 8 << 20)
+    for (const address of both) {
+      await until("pings after it", async () => (await lan.observer.pings(address, mark)).sent > 10)
+      const { lost, stalledMillis } = await lan.observer.pings(address, mark)
+      expect(stalledMillis).toBeGreaterThan(1_400)
+      expect(lost).toBe(0)
+    }
+  })
+
   it("loses no frame of five thousand addresses", async () => {
     const many = Array.from({ length: 5_000 }, (_, index) => `10.77.${16 + (index >> 8)}.${index & 255}`)
     await lan.own("n3", ...many)

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises"
+import { setImmediate, setTimeout as sleep } from "node:timers/promises"
 import { Pings } from "./pings.ts"
 import type { ObserverQuestions, Pinged } from "./questions.ts"
 import { answering, nowMillis } from "./remote.ts"
@@ -34,6 +34,8 @@ answering<ObserverQuestions>({
     for (let index = 0; index < addresses.length; index += askedAtOnce) {
       wire.ask(addresses.slice(index, index + askedAtOnce), side)
       wire.drain()
+      // Pings are sent and answered meanwhile.
+      await setImmediate()
     }
     await sleep(waitMillis)
     wire.drain()
@@ -75,6 +77,7 @@ answering<ObserverQuestions>({
   },
   sleep: ({ millis, roomBytes }) => {
     wire.makeRoom(roomBytes)
+    for (const address of watched.keys()) pings.send(address)
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
     return null
   }

@@ -15,6 +15,9 @@ const families = {
 } as const
 type Family = keyof typeof families
 
+/** Pings are sent more often than that, or this process did not run. */
+const longestTurnMillis = 100
+
 const enter = (path: string): void => {
   const fd = openSync(path, "r")
   const done = setns(fd, cloneNewNet)
@@ -55,10 +58,20 @@ export class Pings {
     const packet = Buffer.alloc(16)
     packet[0] = families[family].request
     packet.writeUInt32BE(this.#addresses.indexOf(address), 8)
-    packet.writeUInt32BE(timeline.sent(nowMillis()), 12)
+    packet.writeUInt32BE(timeline.sent(nowMillis(), this.#awakeMillis()), 12)
     // That there is no way to it just now shows in that it is not answered.
     this.#sockets[family].send(packet, 9, address, () => undefined)
   }
+
+  /** A clock that stands still while this process does: what is in the socket then came in time, however late it is read. */
+  #awakeMillis(): number {
+    const now = nowMillis()
+    this.#awake += Math.min(now - this.#lookedAt, longestTurnMillis)
+    this.#lookedAt = now
+    return this.#awake
+  }
+  #awake = 0
+  #lookedAt = nowMillis()
 
   #open(family: Family): Socket {
     const { domain, protocol, reply, type } = families[family]
@@ -70,7 +83,7 @@ export class Pings {
     socket.on("message", (packet) => {
       if (packet[0] !== reply || packet.length < 16) return
       const address = this.#addresses[packet.readUInt32BE(8)] ?? ""
-      this.timelines.get(address)?.answered(packet.readUInt32BE(12), nowMillis())
+      this.timelines.get(address)?.answered(packet.readUInt32BE(12), nowMillis(), this.#awakeMillis())
     })
     socket.bind({ fd })
     return socket

@@ -9,22 +9,27 @@ export class Timeline {
   readonly #sent: Array<number> = []
   /** For each that was sent; NaN until it is answered. */
   readonly #answered: Array<number> = []
+  /** For each that was sent, by the observer's own clock: when, and once it is answered for how long it was not. */
+  readonly #awake: Array<number> = []
 
-  /** Returns its number. */
-  sent(at: number): number {
+  /** Returns its number. `awake`: by a clock that stands still while the observer does. */
+  sent(at: number, awake = at): number {
     this.#answered.push(Number.NaN)
+    this.#awake.push(awake)
     return this.#sent.push(at) - 1
   }
 
-  answered(number: number, at: number): void {
-    if (Number.isNaN(this.#answered[number])) this.#answered[number] = at
+  answered(number: number, at: number, awake = at): void {
+    if (!Number.isNaN(this.#answered[number])) return
+    this.#answered[number] = at
+    this.#awake[number] = awake - this.#awake[number]!
   }
 
   /** For answers that do not tell which question is theirs: all that are open. */
   answeredAll(at: number): void {
     for (let number = this.#sent.length - 1; number >= 0; number--) {
       if (!Number.isNaN(this.#answered[number]) || at - this.#sent[number]! > onTheWayMillis) return
-      this.#answered[number] = at
+      this.answered(number, at)
     }
   }
 
@@ -35,7 +40,7 @@ export class Timeline {
     for (let number = start; number < this.#sent.length; number++) {
       const [sent, answered] = [this.#sent[number]!, this.#answered[number]!]
       if (number > start) stalledMillis = Math.max(stalledMillis, sent - this.#sent[number - 1]!)
-      const inTime = answered - sent <= lostAfterMillis
+      const inTime = !Number.isNaN(answered) && this.#awake[number]! <= lostAfterMillis
       if (!inTime && now - sent > lostAfterMillis) lost++
       else if (!inTime) open++
       else {

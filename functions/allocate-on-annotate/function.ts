@@ -12,11 +12,14 @@ import { giveBack, hold, keepWhatItCarries, publish } from "./writes.ts"
 /**
  * Gives a Service that asks for one exactly one external address (of each family that it asks for).
  *
- * Reads   the Service, pools, claims, and which Services are older and wait too.
- * Writes  one IpClaim per address (its name is the lock on the address), then address and annotation on the Service
- *         (its resource version is the lock on the Service).
- * Repeat  harmless: a Service that carries its address keeps it; one that died between the two writes finds the claim
- *         that names it; publishing what is there writes nothing.
+ * Reads   the Service, and which older ones wait too; pools and claims; Namespaces, which pools select by; Nodes, whose
+ *         addresses nobody is given. Before it takes back a copied annotation: claim and Service from the API server.
+ * Writes  one IpClaim per address, or the Service into one that is to be shared (its name is the lock on the address);
+ *         then annotation and address on the Service (its resource version is the lock on the Service), for a
+ *         LoadBalancer in its status. Takes back: claims of its own that lost the race; what a copied annotation shows.
+ * Repeat  harmless: whoever died after the claim finds the claim that names the Service, and publishes it; after the
+ *         annotation, completes from that what is missing; if the Service is gone or asks no more, `free-on-delete`
+ *         takes the claim. Only the Event may be lost. (Hosts are killed in mid-fill by `functions-crash.test.ts`.)
  */
 export const allocateOnAnnotate = (settings: Settings) => {
   const ledgerOf = ledgerIndex(settings)

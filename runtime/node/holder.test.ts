@@ -44,6 +44,37 @@ describe("an address that two nodes hold, NATS being away", () => {
   })
 })
 
+describe("an address for which somebody unknown speaks without a signature", () => {
+  /** What becomes of it, by what he says when he is asked for the first time, for the second, and so on. */
+  const disputed = async (...answers: ReadonlyArray<ReadonlyArray<Heard>>) => {
+    const [told, rounds] = [[] as string[], [...answers]]
+    const lan = lanThat(
+      (all) => {
+        // Addresses that nobody has: he answers for them only if he is a proxy.
+        if (!all.includes(address)) return new Map()
+        return new Map([[address, rounds.shift() ?? answers.at(-1)!]])
+      },
+      () => told.push("defended")
+    )
+    const holder = new Holder({ ...aroundOf(lan), report: ({ what }) => void told.push(what) })
+    const held = newHeld({ claim: "10-0-0-1", address, index: 1, term: 3, taken: false }, 0)
+    holder.table.add(held)
+    holder.hear(heard("has", foreign), lan)
+    await vi.waitUntil(() => told.length > 0)
+    return told
+  }
+
+  it("is a foreign machine's if he never signs", async () => {
+    expect(await disputed([heard("has", foreign)])).toEqual(["conflict"])
+  })
+
+  it("is kept if he is a node that is too busy to sign at once", async () => {
+    const signed = heard("has", foreign, by(2, false))
+    const unsigned = heard("has", foreign)
+    expect(await disputed([unsigned], [unsigned], [unsigned, signed])).toEqual(["defended"])
+  })
+})
+
 describe("an address that was taken off by others", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["performance"] }))
   afterEach(() => void vi.useRealTimers())

@@ -22,6 +22,8 @@ const chunksOf = <A>(all: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
 const saysFarewell = ({ mac }: Heard, later: ReadonlyArray<Heard>): boolean =>
   later.some((one) => one.mac === mac && one.signature?.released === true)
 
+const ofThoseWhoHave = (heard: ReadonlyArray<Heard>) => heard.filter(({ what }) => what === "has")
+
 /** Keeps the addresses of this node on their links, and settles with others who have one of them as well. */
 export class Holder {
   readonly table = new HeldTable()
@@ -219,6 +221,33 @@ export class Holder {
     }
   }
 
+  /**
+   * What is heard of addresses that are held here, by address. Whoever has one as well has heard our signed question, and
+   * says what he holds it by: a busy node of ours says it late.
+   */
+  async #hearOf(lan: Lan, asked: ReadonlyArray<Held>): Promise<ReadonlyMap<string, ReadonlyArray<Heard>>> {
+    const { times, peers } = this.#around
+    const by = new Map(asked.map((held) => [held.address, held]))
+    const answers = new Map<string, ReadonlyArray<Heard>>(asked.map(({ address }) => [address, []]))
+    const ask = async (
+      probes: number,
+      gapMillis: number,
+      isOpen: (heard: ReadonlyArray<Heard>) => boolean
+    ) => {
+      const open = [...answers].flatMap(([address, heard]) => (isOpen(heard) ? [address] : []))
+      if (open.length === 0) return
+      const signature = (address: string) => signatureOf(by.get(address)!)
+      const more = await lan.ask(open, { probes, gapMillis, signature })
+      for (const [address, heard] of more) answers.set(address, [...answers.get(address)!, ...heard])
+    }
+    await ask(times.probes, times.probeGapMillis, () => true)
+    await ask(2, 60, (heard) => ofThoseWhoHave(heard).some((one) => one.signature === undefined))
+    await ask(4, times.unsignedMillis / 4, (heard) =>
+      ofThoseWhoHave(heard).some((one) => !peers.amongThem(heard)(one))
+    )
+    return answers
+  }
+
   /** `isKnown`: the kernel has answered for them all the time, so that everybody knows where they are. */
   async #verifyOn(
     index: number,
@@ -229,29 +258,15 @@ export class Holder {
     const { lan: lanOf, times, peers } = this.#around
     const lan = lanOf(index)
     if (lan === undefined) return
-    const signature = (address: string) => signatureOf(this.table.at(address) ?? asked[0]!)
-    const answers = new Map<string, ReadonlyArray<Heard>>(asked.map(({ address }) => [address, []]))
-    const ask = async (
-      probes: number,
-      gapMillis: number,
-      isOpen: (heard: ReadonlyArray<Heard>) => boolean
-    ) => {
-      const open = [...answers].flatMap(([address, heard]) => (isOpen(heard) ? [address] : []))
-      if (open.length === 0) return
-      const more = await lan.ask(open, { probes, gapMillis, signature })
-      for (const [address, heard] of more) answers.set(address, [...answers.get(address)!, ...heard])
-    }
-    const has = (heard: ReadonlyArray<Heard>) => heard.filter(({ what }) => what === "has")
-    await ask(times.probes, times.probeGapMillis, () => true)
-    // Whoever holds one of them has heard our signed question, and says now what he holds it by; a busy one says it late.
-    await ask(2, 60, (heard) => has(heard).some((one) => one.signature === undefined))
-    await ask(4, times.unsignedMillis / 4, (heard) => has(heard).some((one) => !peers.amongThem(heard)(one)))
+    const answers = await this.#hearOf(lan, asked)
     if (this.#around.beat() !== stalls) return
     const keep: Array<Held> = []
     for (const held of asked) {
       if (!this.table.has(held)) continue
       const heard = answers.get(held.address)!
-      const still = has(heard).filter((one) => !saysFarewell(one, heard.slice(heard.indexOf(one) + 1)))
+      const still = ofThoseWhoHave(heard).filter(
+        (one) => !saysFarewell(one, heard.slice(heard.indexOf(one) + 1))
+      )
       const ours = still.filter(peers.amongThem(heard))
       const strangers = new Set(
         still.filter((one) => !ours.some(({ mac }) => mac === one.mac)).map(({ mac }) => mac)
@@ -339,14 +354,13 @@ export class Holder {
     if (this.#disputed.has(held)) return
     this.#disputed.add(held)
     try {
-      const { times, peers } = this.#around
-      const answers = await lan.ask([held.address], { probes: times.probes, gapMillis: times.probeGapMillis })
+      const { peers } = this.#around
+      const heard = (await this.#hearOf(lan, [held])).get(held.address)!
+      const isOurs = peers.amongThem(heard)
       const macs = new Set(
-        (answers.get(held.address) ?? [])
-          .filter(
-            (one) => one.what === "has" && one.signature === undefined && peers.nodeOf(one.mac) === undefined
-          )
-          .map((one) => one.mac)
+        ofThoseWhoHave(heard)
+          .filter((one) => !isOurs(one))
+          .map(({ mac }) => mac)
       )
       const [foreign] = macs.size === 0 ? [] : await this.proxies.without(lan, macs, held.address)
       if (!this.table.has(held)) return

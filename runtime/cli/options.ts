@@ -155,6 +155,14 @@ export const watchMillis = millis(
 )
 
 export const natsOptions = { nats, natsUser, natsPassword, natsCreds, natsCa }
+/** What an administrator decides for our functions. */
+export const settingsOptions = {
+  loadBalancers,
+  externalCidrs,
+  forbiddenCidrs,
+  assignPolicy,
+  conflictRetryMillis
+}
 
 export interface NatsFlags {
   readonly nats: string

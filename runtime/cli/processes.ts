@@ -39,11 +39,7 @@ const shared = {
   http: options.http,
   only: options.only,
   from: options.from,
-  loadBalancers: options.loadBalancers,
-  externalCidrs: options.externalCidrs,
-  forbiddenCidrs: options.forbiddenCidrs,
-  assignPolicy: options.assignPolicy,
-  conflictRetryMillis: options.conflictRetryMillis
+  ...options.settingsOptions
 }
 
 export const bridge = Command.make(

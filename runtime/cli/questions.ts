@@ -21,12 +21,13 @@ import { selectFunctions } from "./load.ts"
 import { parseObject } from "./objects.ts"
 import * as options from "./options.ts"
 import { misdeclared, natsLayer } from "./process.ts"
+import { settingsOf } from "./settings.ts"
 
 const shared = { ...options.natsOptions, from: options.from }
 
-const allFunctions = (from: Option.Option<string>) =>
+const allFunctions = (from: Option.Option<string>, settings = defaultSettings) =>
   Effect.tryPromise({
-    try: () => selectFunctions(ours(defaultSettings), Option.getOrUndefined(from), undefined),
+    try: () => selectFunctions(ours(settings), Option.getOrUndefined(from), undefined),
     catch: misdeclared
   })
 
@@ -53,11 +54,17 @@ export const trace = Command.make(
 
 export const why = Command.make(
   "why",
-  { ...shared, function: Argument.String("function"), object: Argument.String("object") },
+  {
+    ...shared,
+    ...options.settingsOptions,
+    function: Argument.String("function"),
+    object: Argument.String("object")
+  },
   Effect.fnUntraced(function* (flags) {
     yield* Effect.gen(function* () {
       const nats = yield* Nats
-      const functions = yield* allFunctions(flags.from)
+      // Guards depend on them: the same as the function hosts have.
+      const functions = yield* allFunctions(flags.from, yield* settingsOf(flags))
       const fn = functions.find(({ name }) => name === flags.function)
       if (fn === undefined) {
         const names = functions.map(({ name }) => name).join(", ")

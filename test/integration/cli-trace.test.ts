@@ -89,6 +89,16 @@ withParts("extip trace and why", (shared) => {
     expect(said).toContain("allocate-on-annotate has nothing to do for it: asksForAnAddress does not hold")
   })
 
+  it("judges by the settings that it is given", async () => {
+    await ours.service("balanced", { annotations: {}, spec: { type: "LoadBalancer" } })
+    const asks = (...flags: ReadonlyArray<string>) =>
+      ask("why", ...flags, "allocate-on-annotate", "service/trace/balanced")
+    await until("the Service to be known", async () => !(await asks()).includes("there is no such object"))
+    expect(await asks()).toContain("yes  asksForAnAddress")
+    expect(await asks("--load-balancers", "class")).toContain("no   asksForAnAddress")
+    await ours.cluster.kubectl("delete service balanced -n trace")
+  })
+
   it("tells how the deletion of one Service came to serve another that waited", async () => {
     await ours.cluster.kubectl("delete service first -n trace")
     await ours.shows("second", "10.79.0.1")

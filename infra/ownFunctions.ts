@@ -56,6 +56,14 @@ const mounted = ({ folders }: OwnFunctions) => ({
   volumes: folders.map((folder) => ({ name: namesOf(folder)[0], configMap: { name: mapOf(folder) } }))
 })
 
+/** There with the component `tls`, whose ConfigMap names this path; without, there is no such Secret. */
+const caOfNats = { name: "tls" }
+const caSecret = {
+  secretName: "extip-nats-tls",
+  items: [{ key: "ca.crt", path: "ca.crt" }],
+  optional: true
+}
+
 /**
  * What runs these functions in a cluster beside ours: their sources, an account with what they declare, and a
  * Deployment, made of the one of our functions. `ours` are the functions for which the bridge has its permissions.
@@ -103,10 +111,10 @@ export const ownFunctions = (
                   ...env,
                   { name: "EXTIP_ONLY", value: functions.map((fn) => fn.name).join(",") }
                 ],
-                volumeMounts
+                volumeMounts: [...volumeMounts, { ...caOfNats, mountPath: "/etc/nats-tls", readOnly: true }]
               }
             ],
-            volumes
+            volumes: [...volumes, { ...caOfNats, secret: caSecret }]
           }
         }
       }

@@ -7,7 +7,7 @@ import * as Runtime from "effect/Runtime"
 import { bindOnNode } from "../../functions/bind-on-node/function.ts"
 import { parseLinkChoice } from "../node/links.ts"
 import { nodeProcess } from "../node/process.ts"
-import { defaultTimes } from "../node/times.ts"
+import { timesFor } from "../node/times.ts"
 import * as options from "./options.ts"
 import { natsOptionsOf, observability, sayOptions, serveHealth, untilStopped } from "./process.ts"
 import { version } from "./version.ts"
@@ -59,9 +59,7 @@ export const node = Command.make(
             choice,
             file: flags.slice,
             times: {
-              ...defaultTimes,
-              lifetimeMillis: flags.lifetime,
-              renewMillis: Math.round(flags.lifetime * 0.4),
+              ...timesFor(flags.lifetime),
               stoppedLifetimeMillis: flags.stoppedLifetime,
               presenceTtlMillis: flags.presenceTtl,
               presenceMillis: Math.round(flags.presenceTtl / 5),

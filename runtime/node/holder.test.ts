@@ -8,13 +8,18 @@ import { address, aroundOf, by, foreign, heard, lanThat, linkOf, other } from ".
 import { defaultTimes } from "./times.ts"
 
 /** What becomes of an address that this node holds, by what it hears when it asks for it; NATS is away. */
-const verified = async (
+const verified = (signature: Signature, ...answers: ReadonlyArray<Heard>) =>
+  verifiedInTurn(signature, answers)
+
+/** The same, by what it hears the first time that it asks, the second time, and so on. */
+const verifiedInTurn = async (
   signature: Signature,
-  ...answers: ReadonlyArray<Heard>
+  ...rounds: ReadonlyArray<ReadonlyArray<Heard>>
 ): Promise<"kept" | "given up"> => {
   const peers = new Peers()
   peers.set("other", [linkOf(other)])
-  const lan = lanThat(() => new Map([[address, answers]]))
+  const left = [...rounds]
+  const lan = lanThat(() => new Map([[address, left.shift() ?? rounds.at(-1)!]]))
   const holder = new Holder(aroundOf(lan, peers))
   const held = newHeld({ claim: "10-0-0-1", address, index: 1, ...signature }, 0)
   holder.table.add(held)
@@ -25,6 +30,11 @@ const verified = async (
 describe("an address that two nodes hold, NATS being away", () => {
   it("is given up to one that says nothing of why it has it", async () => {
     expect(await verified(by(3, false), heard("has", other))).toBe("given up")
+  })
+
+  it("is kept by whom it was assigned to, when the one that took it is too busy to say so at once", async () => {
+    const [unsigned, signed] = [heard("has", other), heard("has", other, by(3, true))]
+    expect(await verifiedInTurn(by(3, false), [unsigned], [unsigned], [unsigned, signed])).toBe("kept")
   })
 
   it("is kept by one of two that ask at the same moment: their questions say what they hold it by", async () => {

@@ -242,9 +242,13 @@ export class Holder {
     }
     await ask(times.probes, times.probeGapMillis, () => true)
     await ask(2, 60, (heard) => ofThoseWhoHave(heard).some((one) => one.signature === undefined))
-    await ask(4, times.unsignedMillis / 4, (heard) =>
-      ofThoseWhoHave(heard).some((one) => !peers.amongThem(heard)(one))
-    )
+    // Without NATS nothing else tells whose it is by right, and a stranger might be a node that was not heard of.
+    await ask(4, times.unsignedMillis / 4, (heard) => {
+      const signers = new Set(heard.filter(({ signature }) => signature !== undefined).map(({ mac }) => mac))
+      return ofThoseWhoHave(heard).some(
+        ({ mac }) => !signers.has(mac) && (peers.nodeOf(mac) === undefined || !this.#around.inContact())
+      )
+    })
     return answers
   }
 

@@ -1,6 +1,7 @@
 import { type Held, HeldTable, signatureOf } from "./held.ts"
 import type { Heard } from "./kernel/frames.ts"
 import type { Lan } from "./lan.ts"
+import { signersOf } from "./peers.ts"
 import { Proxies } from "./proxies.ts"
 import { stays } from "./rank.ts"
 import type { Surroundings } from "./surroundings.ts"
@@ -244,7 +245,7 @@ export class Holder {
     await ask(2, 60, (heard) => ofThoseWhoHave(heard).some((one) => one.signature === undefined))
     // Without NATS nothing else tells whose it is by right, and a stranger might be a node that was not heard of.
     await ask(4, times.unsignedMillis / 4, (heard) => {
-      const signers = new Set(heard.filter(({ signature }) => signature !== undefined).map(({ mac }) => mac))
+      const signers = signersOf(heard)
       return ofThoseWhoHave(heard).some(
         ({ mac }) => !signers.has(mac) && (peers.nodeOf(mac) === undefined || !this.#around.inContact())
       )

@@ -1,6 +1,10 @@
 import type { FleetLink } from "../Fleet.ts"
 import type { Heard } from "./kernel/frames.ts"
 
+/** The MACs of those who sign what they say, be it a farewell. */
+export const signersOf = (heard: ReadonlyArray<Heard>): ReadonlySet<string> =>
+  new Set(heard.filter(({ signature }) => signature !== undefined).map(({ mac }) => mac))
+
 /** The other nodes, as they said last of themselves. One that is gone is remembered: its MACs are still ours. */
 export class Peers {
   /** Node → its links */
@@ -58,7 +62,7 @@ export class Peers {
 
   /** Tells of one of `heard` whether it is a node of ours: known as one, or signing what it says, be it a farewell. */
   amongThem(heard: ReadonlyArray<Heard>): (one: Pick<Heard, "mac">) => boolean {
-    const signers = new Set(heard.filter(({ signature }) => signature !== undefined).map(({ mac }) => mac))
+    const signers = signersOf(heard)
     return ({ mac }) => signers.has(mac) || this.#nodes.has(mac)
   }
 

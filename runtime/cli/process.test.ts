@@ -31,6 +31,17 @@ describe("health and metrics", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect(
+    "without a host are served on IPv4 and IPv6: which of them the kubelet asks depends on the cluster",
+    () =>
+      Effect.gen(function* () {
+        const { port } = new URL(yield* serveHealth(":0", () => true))
+        for (const host of ["127.0.0.1", "[::1]"]) {
+          expect(yield* get(`http://${host}:${port}/healthz`)).toEqual([200, "ok\n"])
+        }
+      }).pipe(Effect.scoped)
+  )
+
   it.effect("are no longer served when the process ends, and not where somebody else listens", () =>
     Effect.gen(function* () {
       const bound = yield* Effect.scoped(serveHealth("[::1]:0", () => true))

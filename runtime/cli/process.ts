@@ -133,7 +133,11 @@ export const serveHealth = (
   Effect.gen(function* () {
     const [, host, port] = /^(.*):(\d+)$/.exec(listen) ?? []
     if (host === undefined) {
-      return yield* Effect.die(new Error(`--http "${listen}" is not host:port, such as 0.0.0.0:9090`))
+      return yield* Effect.die(
+        new Error(
+          `--http "${listen}" is not host:port, such as 127.0.0.1:9090, or :9090 for every address of both families`
+        )
+      )
     }
     const context = yield* Effect.context<never>()
     const server = createServer(async (asked, answer) => {
@@ -175,7 +179,9 @@ export const serveHealth = (
     )
     const address = server.address()
     const bound =
-      address === null || typeof address === "string" ? String(address) : `http://${host}:${address.port}`
+      address === null || typeof address === "string"
+        ? String(address)
+        : `http://${host === "" ? "localhost" : host}:${address.port}`
     yield* Effect.logInfo(`health and metrics at ${bound}`)
     return bound
   })

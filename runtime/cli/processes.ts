@@ -1,11 +1,10 @@
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { functions as ours } from "../../functions/index.ts"
-import { bridgeProcess } from "../bridge/process.ts"
+import { type BridgeProcess, bridgeProcess } from "../bridge/process.ts"
 import { kindsOf } from "../host/kinds.ts"
-import { hostProcess } from "../host/process.ts"
+import { type HostProcess, hostProcess } from "../host/process.ts"
 import { openCluster } from "../kube/access.ts"
 import { httpApi } from "../kube/http.ts"
 import { requirePermissions } from "../kube/permissions.ts"
@@ -54,18 +53,19 @@ export const bridge = Command.make(
     yield* Effect.gen(function* () {
       yield* sayOptions("bridge", flags)
       const functions = yield* selected(flags)
-      const cluster = yield* openCluster(Option.getOrUndefined(flags.kubeconfig))
-      const process = yield* bridgeProcess(cluster, kindsOf(functions), {
-        leaseSeconds: flags.lease,
-        replicas: Option.getOrUndefined(flags.natsReplicas),
-        times: { silenceMillis: flags.silence * 1000 }
-      })
-      yield* serveHealth(flags.http, process.isReady)
-      yield* untilStopped(process.run)
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(natsLayer(flags, "extip-bridge").pipe(Layer.provideMerge(observability("bridge"))))
-    )
+      let process: BridgeProcess | undefined
+      // Before NATS is there: who waits for it is alive, and not ready.
+      yield* serveHealth(flags.http, () => process?.isReady() ?? false)
+      yield* Effect.gen(function* () {
+        const cluster = yield* openCluster(Option.getOrUndefined(flags.kubeconfig))
+        process = yield* bridgeProcess(cluster, kindsOf(functions), {
+          leaseSeconds: flags.lease,
+          replicas: Option.getOrUndefined(flags.natsReplicas),
+          times: { silenceMillis: flags.silence * 1000 }
+        })
+        yield* untilStopped(process.run)
+      }).pipe(Effect.scoped, Effect.provide(natsLayer(flags, "extip-bridge")))
+    }).pipe(Effect.scoped, Effect.provide(observability("bridge")))
   })
 ).pipe(Command.withDescription("publishes the cluster's changes to NATS; run two, one is active"))
 
@@ -76,18 +76,19 @@ export const functionsCommand = Command.make(
     yield* Effect.gen(function* () {
       yield* sayOptions("functions", flags)
       const functions = yield* selected(flags)
-      const api = httpApi(yield* openCluster(Option.getOrUndefined(flags.kubeconfig)))
-      const process = yield* hostProcess(api, functions, { concurrency: flags.concurrency })
       const settings = yield* settingsOf(flags)
-      yield* serveHealth(flags.http, process.isReady, observePools(process.view, functions, settings))
-      // Where the API server is away now, the first event will wait for it; a missing rule will not mend itself.
-      yield* requirePermissions(api, functions).pipe(
-        Effect.catchTag("Unavailable", (failure) => Effect.logWarning(failure.message))
-      )
-      yield* untilStopped(process.run)
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(natsLayer(flags, "extip-functions").pipe(Layer.provideMerge(observability("functions"))))
-    )
+      let process: HostProcess | undefined
+      const observe = observePools(() => process?.view(), functions, settings)
+      yield* serveHealth(flags.http, () => process?.isReady() ?? false, observe)
+      yield* Effect.gen(function* () {
+        const api = httpApi(yield* openCluster(Option.getOrUndefined(flags.kubeconfig)))
+        process = yield* hostProcess(api, functions, { concurrency: flags.concurrency })
+        // Where the API server is away now, the first event will wait for it; a missing rule will not mend itself.
+        yield* requirePermissions(api, functions).pipe(
+          Effect.catchTag("Unavailable", (failure) => Effect.logWarning(failure.message))
+        )
+        yield* untilStopped(process.run)
+      }).pipe(Effect.scoped, Effect.provide(natsLayer(flags, "extip-functions")))
+    }).pipe(Effect.scoped, Effect.provide(observability("functions")))
   })
 ).pipe(Command.withDescription("hosts functions; run as many as you like, each function is active on one"))

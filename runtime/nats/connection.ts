@@ -132,13 +132,35 @@ const authenticated = (options: NatsOptions): ConnectionOptions => ({
   ...(options.ca === undefined ? {} : { tls: { caFile: options.ca } })
 })
 
-/** Says so when NATS is not there after a second. */
+/** Why there is no connection, by one attempt of its own; `undefined` when there was one. */
+const obstacle = (options: NatsOptions): Effect.Effect<string | undefined> =>
+  Effect.promise(async () => {
+    const once = { waitOnFirstConnect: false, reconnect: false, ignoreAuthErrorAbort: false, timeout: 5_000 }
+    try {
+      const connection = await connect({ ...connectionOptions(options), ...once })
+      await connection.close()
+      return undefined
+    } catch (cause) {
+      return cause instanceof Error ? cause.message : String(cause)
+    }
+  })
+
+/** Says what it waits for when NATS is not there after a second, and each time that the reason is another one. */
 const saidToWait =
   (options: NatsOptions) =>
   <A, E, R>(connecting: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.gen(function* () {
-      const said = Effect.logInfo(`waiting for NATS at ${withoutPassword(options.url)}`)
-      const hint = yield* Effect.forkChild(Effect.delay(said, "1 second"))
+      let said = ""
+      // The client that waits tries again without a word, a wrong password included.
+      const say = Effect.gen(function* () {
+        const reason = yield* obstacle(options)
+        if (reason === undefined || reason === said) return
+        said = reason
+        yield* Effect.logWarning(`waiting for NATS at ${withoutPassword(options.url)}: ${reason}`)
+      })
+      const hint = yield* Effect.forkChild(
+        Effect.delay(say, "1 second").pipe(Effect.andThen(Effect.forever(Effect.delay(say, "10 seconds"))))
+      )
       return yield* connecting.pipe(Effect.ensuring(Fiber.interrupt(hint)))
     })
 

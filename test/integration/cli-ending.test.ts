@@ -12,6 +12,10 @@ describe("a process that waits for NATS", () => {
   ])("extip %s ends when it is told to, with 0", async (name, more) => {
     const program = await startProgram([name, "--nats", nats, ...more], { LOG_LEVEL: "debug" })
     await until("it to say so", () => program.log().includes("waiting for NATS"), { seconds: 20 })
+    expect(program.log()).toContain("connection refused")
+    // A kubelet that asks must not take it for dead.
+    expect((await program.page("/healthz")).status).toBe(200)
+    expect((await program.page("/readyz")).status).toBe(503)
     expect(await program.kill("SIGTERM")).toBe(0)
   })
 })

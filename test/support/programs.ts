@@ -36,6 +36,8 @@ export interface Program {
   readonly pid: number
   /** What it has printed. */
   readonly log: () => string
+  /** What it answers at `/healthz`, `/readyz` or `/metrics`. */
+  readonly page: (path: string) => Promise<Response>
   readonly isReady: () => Promise<boolean>
   readonly ready: () => Promise<void>
   /** The page `/metrics`. */
@@ -86,6 +88,7 @@ export const startProgram = async (
   return {
     pid: child.pid!,
     log,
+    page,
     isReady,
     ready: async () => {
       await until(

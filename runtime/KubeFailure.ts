@@ -29,7 +29,7 @@ export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", what) {
 
 /** The credentials do not suffice (401, 403). An administrator has to act, so it is tried again only now and then. */
 export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", what) {
-  readonly disposition: Disposition = RetryAfter("30 seconds")
+  readonly disposition: Disposition = RetryAfter("30 seconds", "NotAllowed")
   override get message() {
     return `${this.operation}: not allowed (${this.detail})`
   }

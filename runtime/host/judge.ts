@@ -28,8 +28,10 @@ export type Ended =
       readonly cause: string
       /** A defect, or what is to be parked: it may never succeed. */
       readonly isFault?: true
+      /** Of the Event on the object, where somebody else has to act. */
+      readonly reason?: string
     }
-  | { readonly _tag: "Rejected"; readonly cause: string }
+  | { readonly _tag: "Rejected"; readonly cause: string; readonly reason: string }
   | { readonly _tag: "Park"; readonly cause: string; readonly span: SpanContext }
 
 export const judge = (
@@ -54,10 +56,13 @@ export const judge = (
   switch (failure.disposition._tag) {
     case "Retry":
       return again(failure.message, false)
-    case "RetryAfter":
-      return { _tag: "Again", afterMillis: failure.disposition.millis, cause: failure.message }
+    case "RetryAfter": {
+      const { millis, reason } = failure.disposition
+      const cause = failure.message
+      return { _tag: "Again", afterMillis: millis, cause, ...(reason === undefined ? {} : { reason }) }
+    }
     case "Reject":
-      return { _tag: "Rejected", cause: failure.message }
+      return { _tag: "Rejected", cause: failure.message, reason: failure.disposition.reason }
     case "Park":
       return fault(failure.message)
   }
@@ -72,12 +77,11 @@ export const outcomeOf = (ended: Ended): Outcome =>
         ? "parked"
         : "done"
 
-/** The Event that tells the object's owner why it was rejected. */
-export const rejection = (exit: Exit.Exit<unknown, Disposed>): EventNote => {
-  const failure = Exit.isFailure(exit) ? firstFailure(exit.cause) : undefined
-  const reason = failure?.disposition._tag === "Reject" ? failure.disposition.reason : "Rejected"
-  return { type: "Warning", reason, message: failure?.message ?? "rejected" }
-}
+/** The Event that tells the object's owner why it was rejected, or what keeps it waiting. */
+export const noteOf = (ended: Ended): EventNote | undefined =>
+  (ended._tag === "Rejected" || ended._tag === "Again") && ended.reason !== undefined
+    ? { type: "Warning", reason: ended.reason, message: ended.cause }
+    : undefined
 
 const firstFailure = (cause: Cause.Cause<Disposed>): Disposed | undefined => {
   for (const reason of cause.reasons) if (reason._tag === "Fail") return reason.error

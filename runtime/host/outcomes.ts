@@ -12,6 +12,8 @@ export type OutcomeNews =
       readonly object: string
       readonly cause: string
       readonly attempt: number
+      /** Somebody else has to act: the object has an Event with this reason. */
+      readonly reason?: string | undefined
     }
   | { readonly _tag: "Rejected"; readonly function: string; readonly object: string; readonly cause: string }
   | { readonly _tag: "Parked"; readonly function: string; readonly object: string; readonly cause: string }
@@ -45,7 +47,8 @@ export const concludeRun = async (options: OutcomeOptions, run: EndedRun): Promi
     case "Again":
       if (ended.cause !== "interrupted") {
         metrics.again(fn.name)
-        say({ _tag: "Again", ...what, cause: ended.cause, attempt })
+        const { cause, reason } = ended
+        say({ _tag: "Again", ...what, cause, attempt, reason })
       }
       return ended
     case "Park": {

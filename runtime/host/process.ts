@@ -61,8 +61,12 @@ export const hostProcess = (
               return void log(Effect.logInfo(news.decision).pipe(about))
             case "Rejected":
               return void log(Effect.logInfo(`rejected: ${news.cause}`).pipe(about))
-            case "Again":
-              return void log(Effect.logDebug(`again (attempt ${news.attempt}): ${news.cause}`).pipe(about))
+            case "Again": {
+              const message = `again (attempt ${news.attempt}): ${news.cause}`
+              // What an administrator has to mend is said once; that it is still so, to who asks for more.
+              const isNew = news.reason !== undefined && news.attempt === 1
+              return void log((isNew ? Effect.logWarning(message) : Effect.logDebug(message)).pipe(about))
+            }
             case "Parked":
               return void log(Effect.logError(`parked: ${news.cause}`).pipe(about))
           }

@@ -105,9 +105,18 @@ describe("a handler that fails", () => {
     })
   })
 
+  it("that waits for somebody else to act says so on the object", async () => {
+    const { run, notes } = await bench()
+    const ended = await run(failing(RetryAfter("30 seconds", "NotAllowed")))
+    expect(ended).toMatchObject({ _tag: "Again", afterMillis: 30_000, cause: "it failed" })
+    expect(notes).toEqual([
+      { type: "Warning", reason: "NotAllowed", message: "it failed", by: "paint-on-change" }
+    ])
+  })
+
   it("is done with when it rejects, with a Warning on the object", async () => {
     const { run, notes, spans } = await bench()
-    expect(await run(failing(Reject("TooRed")))).toEqual({ _tag: "Rejected", cause: "it failed" })
+    expect(await run(failing(Reject("TooRed")))).toMatchObject({ _tag: "Rejected", cause: "it failed" })
     expect(notes).toEqual([
       { type: "Warning", reason: "TooRed", message: "it failed", by: "paint-on-change" }
     ])

@@ -10,7 +10,7 @@ import type { SpanContext } from "../trace/context.ts"
 import type { SpanRecord, SpanWrite } from "../trace/span.ts"
 import { execute } from "./execute.ts"
 import { objectPathOf } from "./functionKube.ts"
-import { type Ended, judge, outcomeOf, rejection } from "./judge.ts"
+import { type Ended, judge, noteOf, outcomeOf } from "./judge.ts"
 import type { WorldView } from "./worldView.ts"
 
 export { backoffMillis, type Ended, maxAttempts } from "./judge.ts"
@@ -75,8 +75,9 @@ export const runOnce = async (
   const object = describeTarget(target)
   const { exit, span, writes, start } = await execute({ fn, object, parent, services, signal, program })
   const ended = judge(exit, attempt, span)
-  if (ended._tag === "Rejected" && now !== undefined && target._tag === "Object") {
-    services.note(target.kind, now, fn.name, rejection(exit))
+  const note = noteOf(ended)
+  if (note !== undefined && now !== undefined && target._tag === "Object") {
+    services.note(target.kind, now, fn.name, note)
   }
   if (writes.length > 0 || decisionOf(ended) !== undefined) {
     services.record(

@@ -1,7 +1,7 @@
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { type Disposition, Reject, Retry, refKey, refOf } from "#runtime"
+import { type Disposition, Reject, Retry, RetryAfter, refKey, refOf } from "#runtime"
 import { type Family, familyOf } from "../domain/addresses.ts"
 import { isDisputed } from "../domain/disputes.ts"
 import { addressOfClaim, isEntryOf } from "../domain/holding.ts"
@@ -9,7 +9,7 @@ import type { ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger, PoolEntry } from "../domain/ledger.ts"
 import { shownOf } from "../domain/publishing.ts"
 import type { Addresses, Auto } from "../domain/requests.ts"
-import { whyNotShared } from "../domain/sharing.ts"
+import { sharable, whyNotShared } from "../domain/sharing.ts"
 
 /** No pool that the Service may use has an address left for it. It waits. */
 export class PoolsExhausted extends Schema.TaggedError<PoolsExhausted>()("PoolsExhausted", {
@@ -63,6 +63,30 @@ export class Overtaken extends Schema.TaggedError<Overtaken>()("Overtaken", { de
   readonly disposition: Disposition = Retry
   override get message() {
     return this.detail
+  }
+}
+
+/** The Services that share an address got in each other's way: one was edited. Both keep it, as nobody is to say which. */
+export class SharingBroken extends Schema.TaggedError<SharingBroken>()("SharingBroken", {
+  address: Schema.String,
+  why: Schema.String
+}) {
+  readonly disposition: Disposition = Reject("SharingConflict")
+  override get message() {
+    return `${this.address} ${this.why}; what comes for it goes to one of them only`
+  }
+}
+
+/** Somebody takes our entry off the Service each time that it is put back. */
+export class TakenOffAgain extends Schema.TaggedError<TakenOffAgain>()("TakenOffAgain", {
+  addresses: Schema.String,
+  waitMillis: Schema.Finite
+}) {
+  get disposition(): Disposition {
+    return RetryAfter(this.waitMillis, "TakenOffAgain")
+  }
+  override get message() {
+    return `somebody takes ${this.addresses} off again and again, each time that it is put back: is another controller writing this Service's addresses?`
   }
 }
 
@@ -128,6 +152,10 @@ const certain = (
   find: Find
 ): Result.Result<Choice, NotInAnyPool | AddressTaken> => {
   const claim = ledger.claim(address)
+  const owner = ledger.rightfulOwner(address, refKey(refOf(service)))
+  if (owner !== undefined) {
+    return Result.fail(new AddressTaken({ address, why: `is carried by Service ${owner}` }))
+  }
   if (claim !== undefined) {
     const pool = claim.spec.pool
     if ((claim.spec.services ?? []).some((entry) => isEntryOf(entry, service))) {
@@ -157,28 +185,25 @@ const any = (
   find: Find
 ): Option.Option<Choice> => {
   const key = refKey(refOf(service))
+  const pools = ledger.eligiblePools(service, request).filter((pool) => pool.addresses?.family === family)
   for (const claim of ledger.claimsOf(key)) {
     const address = addressOfClaim(claim)
-    const mine = (claim.spec.services ?? []).some((entry) => isEntryOf(entry, service))
+    // What its author wrote by hand is the one address only if a pool has it; else it stays its author's.
+    const mine = (claim.spec.services ?? []).some(
+      (entry) =>
+        isEntryOf(entry, service) &&
+        (entry.origin === "allocated" || pools.some(({ addresses }) => addresses?.contains(address)))
+    )
     const rightPool =
       request.pool === undefined || claim.spec.pool === undefined || claim.spec.pool === request.pool
     if (mine && rightPool && familyOf(address) === family && !isDisputed(claim)) {
       return Option.some({ address, pool: claim.spec.pool, claim })
     }
   }
-  const pools = ledger.eligiblePools(service, request).filter((pool) => pool.addresses?.family === family)
   const adopted = adoptable(ledger, service, pools)
   if (Option.isSome(adopted)) return adopted
-  if (request.share !== undefined) {
-    for (const pool of pools) {
-      for (const address of pool.claimed.keys()) {
-        const claim = ledger.claim(address)
-        if (claim === undefined || isDisputed(claim)) continue
-        if (whyNotShared(claim, service, request.share, find) === undefined) {
-          return Option.some({ address, pool: pool.name, claim })
-        }
-      }
-    }
+  for (const shared of sharable(ledger, service, request, pools, find)) {
+    if (ledger.rightfulOwner(shared.address, key) === undefined) return Option.some(shared)
   }
   for (const pool of pools) {
     if (!ledger.isItsTurn(service, pool.name)) continue

@@ -113,6 +113,8 @@ describe("allocate-on-annotate", () => {
       | "PoolsExhausted"
       | "NotInAnyPool"
       | "AddressTaken"
+      | "SharingBroken"
+      | "TakenOffAgain"
       | "RequestRefused"
       | "Overtaken"
       | "Conflict"

@@ -1,12 +1,19 @@
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import { create, defineFunction, Kube, patch, patchStatus, read, refKey, refOf, remove } from "#runtime"
 import { IpClaim, IpClaimPool, Namespace, Service } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
 import { allocatedOf } from "../domain/publishing.ts"
-import { requestOf, wantsAddress } from "../domain/requests.ts"
+import { requestOf, stillAskedFor, wantsAddress } from "../domain/requests.ts"
 import type { Settings } from "../domain/settings.ts"
 import { chooseAddresses, RequestRefused } from "./decide.ts"
-import { servicesThatWait, servicesThatWaitFor } from "./wakes.ts"
+import { PutBacks } from "./put-backs.ts"
+import {
+  servicesThatHaveLostTheirClaim,
+  servicesThatWait,
+  servicesThatWaitFor,
+  servicesThatWaitToShare
+} from "./wakes.ts"
 import { giveBack, hold, keepWhatItCarries, publish } from "./writes.ts"
 
 /**
@@ -16,22 +23,26 @@ import { giveBack, hold, keepWhatItCarries, publish } from "./writes.ts"
  *         addresses nobody is given. Before it takes back a copied annotation: claim and Service from the API server.
  * Writes  one IpClaim per address, or the Service into one that is to be shared (its name is the lock on the address);
  *         then annotation and address on the Service (its resource version is the lock on the Service), for a
- *         LoadBalancer in its status. Takes back: claims of its own that lost the race; what a copied annotation shows.
+ *         LoadBalancer in its status. Takes back: claims of its own that lost the race; what a copied annotation shows;
+ *         what no claim holds, when its Service asks for another.
  * Repeat  harmless: whoever died after the claim finds the claim that names the Service, and publishes it; after the
  *         annotation, completes from that what is missing; if the Service is gone or asks no more, `free-on-delete`
  *         takes the claim. Only the Event may be lost. (Hosts are killed in mid-fill by `functions-crash.test.ts`.)
  */
 export const allocateOnAnnotate = (settings: Settings) => {
   const ledgerOf = ledgerIndex(settings)
+  const putBacks = new PutBacks()
   return defineFunction({
     name: "allocate-on-annotate",
     on: [
       Service.changed,
       // Whoever was to be next is gone: then others are.
       Service.deleted.wakes(servicesThatWait(ledgerOf)),
+      IpClaimPool.specChanged.wakes(servicesThatHaveLostTheirClaim(ledgerOf)),
       IpClaimPool.specChanged.wakes(servicesThatWait(ledgerOf)),
       IpClaimPool.deleted.wakes(servicesThatWait(ledgerOf)),
       IpClaim.deleted.wakes(servicesThatWaitFor(ledgerOf)),
+      IpClaim.specChanged.wakes(servicesThatWaitToShare(ledgerOf)),
       Namespace.changed.wakes(servicesThatWait(ledgerOf))
     ],
     when: function asksForAnAddress(service: Service) {
@@ -48,23 +59,28 @@ export const allocateOnAnnotate = (settings: Settings) => {
     handle: Effect.fnUntraced(function* (service: Service) {
       const kube = yield* Kube
       const request = requestOf(service, settings)
-      if (allocatedOf(service).length > 0) return yield* keepWhatItCarries(service, ledgerOf)
-      if (!wantsAddress(request)) {
-        return request._tag === "Refused"
-          ? yield* new RequestRefused({ reason: request.reason, detail: request.message })
-          : undefined
+      const carried = allocatedOf(service)
+      const kept =
+        carried.length > 0 ? yield* keepWhatItCarries(service, { ledgerOf, request, putBacks }) : undefined
+      if (request._tag === "Refused") {
+        return yield* new RequestRefused({ reason: request.reason, detail: request.message })
       }
+      const open = wantsAddress(request) ? stillAskedFor(request, carried) : undefined
+      // What was mended is told for itself; its events wake us for the rest.
+      if (open === undefined || kept !== undefined) return kept
       const ledger = kube.index(ledgerOf)
       const key = refKey(refOf(service))
-      const choices = yield* Effect.fromResult(
-        chooseAddresses(ledger, service, request, (entry) => kube.find(Service, entry))
-      )
+      const chosen = chooseAddresses(ledger, service, open, (entry) => kube.find(Service, entry))
+      // It has what it needs; a second family is welcome, and can be had or not.
+      const isOptional = carried.length > 0 && open._tag === "Auto" && open.needsAll !== true
+      if (isOptional && Result.isFailure(chosen)) return undefined
+      const choices = yield* Effect.fromResult(chosen)
       const addresses = choices.map(({ address }) => address)
       // In the same turn as the choice: no other handler of this process comes in between.
       for (const address of addresses) ledger.reserve(address, key)
       return yield* Effect.gen(function* () {
-        const claims = yield* hold(service, choices, request.share)
-        yield* publish(service, addresses).pipe(
+        const claims = yield* hold(service, choices, open.share)
+        yield* publish(service, [...carried, ...addresses]).pipe(
           Effect.catchTag("Conflict", (lost) => giveBack(service, claims, lost)),
           Effect.catchTag("NotFound", (lost) => giveBack(service, claims, lost))
         )

@@ -105,4 +105,55 @@ describe("a sharing key", () => {
     await world.settle()
     expect(world.held).toEqual({ "10.0.0.1": ["default/one", "default/two"] })
   })
+
+  it.each<[string, (world: World) => Promise<unknown>]>([
+    ["has left it", (world) => world.deleteService("one")],
+    ["has other ports", (world) => world.edit("one", { spec: { ports: [{ port: 443, protocol: "TCP" }] } })]
+  ])("serves who waits for a share as soon as the one in its way %s", async (_, happens) => {
+    const world = await worldWith(port(80))
+    await world.asking("two", "auto", { annotations: key, spec: port(81) })
+    await world.asking("waiting", "10.0.0.1", { annotations: key, spec: port(80) })
+    await world.settle()
+    expect(world.externalIPs("waiting")).toBeUndefined()
+    await happens(world)
+    await world.settle()
+    expect(world.externalIPs("waiting")).toEqual(["10.0.0.1"])
+  })
+
+  it("is seen by the sweep where an event was lost", async () => {
+    const world = await worldWith(port(80))
+    await world.asking("two", "auto", { annotations: key, spec: port(81) })
+    await world.asking("waiting", "10.0.0.1", { annotations: key, spec: port(80) })
+    await world.settle()
+    await world.deleteService("one")
+    await world.another(only("free-on-delete")).start()
+    const after = world.another()
+    await after.sweep()
+    expect(after.externalIPs("waiting")).toEqual(["10.0.0.1"])
+  })
+
+  it("lets a Service that was created again share as before, as its former self is in nobody's way", async () => {
+    const world = await worldWith(port(80))
+    await world.asking("two", "10.0.0.1", { annotations: key, spec: port(81) })
+    await world.settle()
+    const allocator = world.another(only("allocate-on-annotate"))
+    await world.deleteService("two")
+    await world.asking("two", "10.0.0.1", { annotations: key, spec: port(81) })
+    await allocator.settle()
+    expect(allocator.externalIPs("two")).toEqual(["10.0.0.1"])
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/one", "default/two"] })
+  })
+
+  it("that is broken by an edit moves nobody, and is told", async () => {
+    const world = await worldWith(port(80))
+    await world.asking("two", "auto", { annotations: key, spec: port(81) })
+    await world.settle()
+    await world.edit("two", { spec: { ports: [{ port: 80, protocol: "TCP" }] } })
+    await world.settle()
+    expect([world.externalIPs("one"), world.externalIPs("two")]).toEqual([["10.0.0.1"], ["10.0.0.1"]])
+    expect(world.events("services/default/two").at(-1)).toBe(
+      "SharingConflict: 10.0.0.1 is shared by Service default/one, which has port 80/TCP too; what comes for it goes to one of them only"
+    )
+  })
 })

@@ -1,7 +1,13 @@
 import type { Index, Ref, View, WakeEvent, Wakes } from "#runtime"
 import { addressOfClaimName } from "../domain/addresses.ts"
-import { type IpClaim, Service } from "../domain/kinds.ts"
+import { type IpClaim, type IpClaimPool, Service } from "../domain/kinds.ts"
 import type { Ledger, PoolEntry } from "../domain/ledger.ts"
+import { whyNotShared } from "../domain/sharing.ts"
+
+const refOfKey = (key: string): Ref => {
+  const slash = key.indexOf("/")
+  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) }
+}
 
 /** Whom the pool can serve now, the oldest first: nobody else is touched. */
 const whomItServes = (ledger: Ledger, pool: PoolEntry): ReadonlyArray<Ref> =>
@@ -16,13 +22,50 @@ export const servicesThatWait = (ledgerOf: Index<Ledger>): Wakes<any, Service> =
   }
 })
 
-/** The Services that wait for the address that was freed. */
+/** The Service that carries the address though its claim is gone; else those that wait for the address that was freed. */
 export const servicesThatWaitFor = (ledgerOf: Index<Ledger>): Wakes<IpClaim, Service> => ({
   kind: Service,
   keys: ({ ref }, view) => {
     const ledger = view.index(ledgerOf)
     const address = addressOfClaimName(ref.name)
+    const owner = address === undefined ? undefined : ledger.rightfulOwner(address)
+    if (owner !== undefined) return [refOfKey(owner)]
     const pool = address === undefined ? undefined : ledger.poolOf(address)
     return pool === undefined ? [] : whomItServes(ledger, pool)
+  }
+})
+
+/**
+ * The Services that may share the address of this claim by now: one that was in their way has left it, or has other
+ * ports.
+ */
+export const servicesThatWaitToShare = (ledgerOf: Index<Ledger>): Wakes<IpClaim, Service> => ({
+  kind: Service,
+  keys: ({ now }, view) => {
+    const keys = new Set(
+      (now?.spec.services ?? []).flatMap(({ namespace, share }) =>
+        share === undefined ? [] : [`${namespace}/${share}`]
+      )
+    )
+    if (now === undefined || keys.size === 0) return []
+    const ledger = view.index(ledgerOf)
+    const find = (entry: Ref) => view.find(Service, entry)
+    return ledger.waitingToShare(keys).filter((ref) => {
+      const service = find(ref)
+      return service !== undefined && whyNotShared(now, service, ref.share, find) === undefined
+    })
+  }
+})
+
+/** The Services that carry an address of this pool which no claim holds. */
+export const servicesThatHaveLostTheirClaim = (ledgerOf: Index<Ledger>): Wakes<IpClaimPool, Service> => ({
+  kind: Service,
+  keys: ({ ref }, view) => {
+    const ledger = view.index(ledgerOf)
+    const addresses = ledger.pool(ref.name)?.addresses
+    if (addresses === undefined) return []
+    return Array.from(ledger.carriedWithoutClaim())
+      .filter(([address]) => addresses.contains(address))
+      .map(([, service]) => refOfKey(service))
   }
 })

@@ -1,12 +1,22 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type Conflict, type Index, Kube, type KubeFailure, type NotFound, refOf } from "#runtime"
+import { familyOf } from "../domain/addresses.ts"
 import { addressOfClaim, entryOf, isEntryOf, isSameEntry, newClaim, serviceKeyOf } from "../domain/holding.ts"
 import { type ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
-import { allocatedOf, ingressPatch, publishPatch, publishWhere, withdrawPatch } from "../domain/publishing.ts"
-import { annotationOf, annotations } from "../domain/requests.ts"
+import {
+  allocatedOf,
+  ingressPatch,
+  isPublished,
+  publishPatch,
+  publishWhere,
+  withdrawPatch
+} from "../domain/publishing.ts"
+import { annotationOf, annotations, type Request } from "../domain/requests.ts"
 import { whyNotShared } from "../domain/sharing.ts"
-import { AddressTaken, type Choice, NotInAnyPool, Overtaken } from "./decide.ts"
+import { AddressTaken, type Choice, NotInAnyPool, Overtaken, SharingBroken, TakenOffAgain } from "./decide.ts"
+import type { PutBacks } from "./put-backs.ts"
 
 const at = (object: Service | IpClaim) => ({
   uid: object.metadata.uid,
@@ -98,39 +108,106 @@ export const giveBack = Effect.fnUntraced(function* (
   return yield* lost
 })
 
+/** What `keepWhatItCarries` has to know beside the Service. */
+export interface Keeping {
+  readonly ledgerOf: Index<Ledger>
+  readonly request: Request
+  readonly putBacks: PutBacks
+}
+
+/** Whether the Service asks for this address, which no claim holds, or at least for nothing else. */
+const isAskedFor = (request: Request, address: string, pool: string | undefined): boolean =>
+  request._tag === "Addresses"
+    ? request.addresses.includes(address)
+    : request._tag !== "Auto" ||
+      (request.families.includes(familyOf(address)) && (request.pool === undefined || request.pool === pool))
+
 /**
  * Keeps a Service at the addresses that it carries: whatever is missing of claim or publication is mended. An
- * annotation that was copied from another Service carries nothing, and is taken off.
+ * annotation that was copied from another Service carries nothing, and is taken off; and so is an address that nothing
+ * holds any more, when its Service asks for another one.
  */
-export const keepWhatItCarries = Effect.fnUntraced(function* (service: Service, ledgerOf: Index<Ledger>) {
+export const keepWhatItCarries = Effect.fnUntraced(function* (
+  service: Service,
+  { ledgerOf, request, putBacks }: Keeping
+) {
   const kube = yield* Kube
   const ledger = kube.index(ledgerOf)
   const carried = allocatedOf(service)
-  const share = annotationOf(service, annotations.share)
-  const entry = entryOf(service, "allocated", share)
+  const entry = entryOf(service, "allocated", annotationOf(service, annotations.share))
   const mended: Array<string> = []
+  const left: Array<string> = []
+  let trouble: NotInAnyPool | SharingBroken | undefined
   for (const address of carried) {
     const claim = ledger.claim(address)
     if (claim === undefined) {
       const pool = ledger.poolOf(address)
-      if (pool === undefined || !ledger.admits(pool, service) || ledger.forbidden(address) !== undefined) {
-        return yield* new NotInAnyPool({
-          address,
-          pools: ["it is not given out without a claim that holds it"]
-        })
+      if (!isAskedFor(request, address, pool?.name)) left.push(address)
+      else if (
+        pool === undefined ||
+        !ledger.admits(pool, service) ||
+        ledger.forbidden(address) !== undefined
+      ) {
+        trouble = new NotInAnyPool({ address, pools: ["it is not given out without a claim that holds it"] })
+      } else if (yield* stillCarries(service, address)) {
+        yield* kube.create(IpClaim, newClaim(address, pool.name, [entry]))
+        mended.push(`adopted ${address} into pool ${pool.name}`)
       }
-      yield* kube.create(IpClaim, newClaim(address, pool.name, [entry]))
-      mended.push(`adopted ${address} into pool ${pool.name}`)
     } else if ((claim.spec.services ?? []).some((one) => isEntryOf(one, service))) {
       if (yield* isOutdated(claim, entry))
         mended.push(`entered the Service's ports into ${claim.metadata.name}`)
+      const why = whyNotShared(claim, service, entry.share, (other) => kube.find(Service, other))
+      if (why !== undefined) trouble ??= new SharingBroken({ address, why })
     } else {
       yield* takeOver(service, claim, entry)
       mended.push(`took over the claim ${claim.metadata.name}`)
     }
   }
-  if (yield* publish(service, carried)) mended.push(`published ${carried.join(" and ")} again`)
+  if (left.length > 0) {
+    yield* takeOff(
+      service,
+      carried.filter((address) => !left.includes(address))
+    )
+    return `took ${left.join(" and ")} off: no claim holds it, and the Service asks for another one`
+  }
+  if (trouble?._tag === "NotInAnyPool") return yield* trouble
+  if (yield* putBack(service, carried, putBacks)) mended.push(`published ${carried.join(" and ")} again`)
+  if (trouble !== undefined) return yield* trouble
   return mended.length === 0 ? undefined : mended.join(", ")
+})
+
+/** The view may be late: the address was freed meanwhile, and the claim with it. */
+const stillCarries = Effect.fnUntraced(function* (service: Service, address: string) {
+  const kube = yield* Kube
+  const present = yield* kube.get(Service, refOf(service))
+  return present?.metadata.uid === service.metadata.uid && allocatedOf(present).includes(address)
+})
+
+/** Publishes what is not shown, unless somebody takes it off each time: then less and less often. */
+const putBack = Effect.fnUntraced(function* (
+  service: Service,
+  addresses: ReadonlyArray<string>,
+  putBacks: PutBacks
+) {
+  if (isPublished(service, addresses)) return false
+  const { uid } = service.metadata
+  const waitMillis = putBacks.waitMillis(uid, yield* Clock.currentTimeMillis)
+  if (waitMillis > 0) return yield* new TakenOffAgain({ addresses: addresses.join(", "), waitMillis })
+  const wrote = yield* publish(service, addresses)
+  if (wrote) putBacks.done(uid, yield* Clock.currentTimeMillis)
+  return wrote
+})
+
+/** Takes all but these addresses of ours off the Service, as it is by now. */
+const takeOff = Effect.fnUntraced(function* (service: Service, keep: ReadonlyArray<string>) {
+  const kube = yield* Kube
+  const present = yield* kube.get(Service, refOf(service))
+  if (present === undefined || present.metadata.uid !== service.metadata.uid) return
+  const ingress = ingressPatch(present, keep)
+  const cleared =
+    ingress === undefined ? present : yield* kube.patchStatus(Service, refOf(present), at(present), ingress)
+  const rest = keep.length === 0 ? withdrawPatch(cleared) : publishPatch(cleared, keep)
+  if (rest !== undefined) yield* kube.patch(Service, refOf(cleared), at(cleared), { ...rest })
 })
 
 /** Ports and key in a claim are what sharing is decided by, so they follow the Service. */
@@ -161,12 +238,10 @@ const takeOver = Effect.fnUntraced(function* (
     yield* enter(service, fresh, entry)
     return
   }
-  const present = yield* kube.get(Service, refOf(service))
-  if (present === undefined || present.metadata.uid !== service.metadata.uid) return
-  const ingress = ingressPatch(present, [])
-  const cleared =
-    ingress === undefined ? present : yield* kube.patchStatus(Service, refOf(present), at(present), ingress)
-  const withdrawn = withdrawPatch(cleared)
-  if (withdrawn !== undefined) yield* kube.patch(Service, refOf(cleared), at(cleared), { ...withdrawn })
-  return yield* new AddressTaken({ address: addressOfClaim(fresh), why })
+  const address = addressOfClaim(fresh)
+  yield* takeOff(
+    service,
+    allocatedOf(service).filter((other) => other !== address)
+  )
+  return yield* new AddressTaken({ address, why })
 })

@@ -1,5 +1,5 @@
 import * as Schema from "effect/Schema"
-import { type Disposition, Reject } from "#runtime"
+import { type Disposition, Reject, refKey, refOf } from "#runtime"
 import { cidrContains } from "../domain/addresses.ts"
 import { isEntryOf } from "../domain/holding.ts"
 import type { ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
@@ -51,12 +51,14 @@ export const judgeExternalIps = (
       (entry) => entry.gives && entry.addresses?.contains(address) === true && ledger.admits(entry, service)
     )
     const opened = settings.externalCidrs.some((cidr) => cidrContains(cidr, address))
+    const owner = ledger.rightfulOwner(address, refKey(refOf(service)))
     if (forbidden !== undefined) refusals.push(`${address} ${forbidden}`)
     else if (pool === undefined && !opened) {
       refusals.push(
         `${address} is in no pool that this Service may use, nor in --external-cidrs; ask for an address with the annotation ${annotations.ask}: auto, or ask the administrator for a pool`
       )
-    } else if (claim !== undefined && present.some(({ origin }) => origin === "allocated")) {
+    } else if (owner !== undefined) refusals.push(`${address} is carried by Service ${owner}`)
+    else if (claim !== undefined && present.some(({ origin }) => origin === "allocated")) {
       const why = whyNotShared(claim, service, annotationOf(service, annotations.share), find)
       if (why === undefined) wanted.push({ address, pool: claim.spec.pool, claim })
       else refusals.push(`${address} ${why}`)

@@ -40,8 +40,11 @@ export class ClaimIndex {
     return this.named(this.byService.get(key))
   }
 
-  hasService(key: string): boolean {
-    return this.byService.has(key)
+  /** Whether a claim holds an address that was given to the Service, and not just one that its author wrote by hand. */
+  isGiven(key: string): boolean {
+    return this.ofService(key).some(({ spec: { services = [] } }) =>
+      services.some(({ namespace, name, origin }) => origin === "allocated" && `${namespace}/${name}` === key)
+    )
   }
 
   /** The claims held by Services of the namespace with this sharing key. */

@@ -52,7 +52,10 @@ export const claimStateOf = (
   const newest = newestReport(name, fleet)
   const { boundAt, node, link, mac } = status
   const ever = boundAt === undefined ? {} : { boundAt }
-  if (newest?.what === "conflict") {
+  if (
+    newest?.what === "conflict" &&
+    isStillSo(newest, status, fleet.placements.get(name), conflictRetryMillis, now)
+  ) {
     return {
       phase: "Conflict",
       ...ever,
@@ -88,6 +91,20 @@ export const claimStateOf = (
   const message = `no node has been chosen; extip why assign-on-claim ipclaim/${name} says why`
   return { phase: "Pending", ...ever, reason: "NotPlaced", message }
 }
+
+/**
+ * Whether a conflict that was reported says something of this claim. The report is of the address: it may have been said
+ * of a claim before this one, long ago or before it was placed anew.
+ */
+const isStillSo = (
+  report: Report,
+  status: NonNullable<IpClaim["status"]>,
+  placement: { readonly term: number } | undefined,
+  retryMillis: number,
+  now: number
+): boolean =>
+  status.phase === "Conflict" ||
+  (report.at + retryMillis > now && (placement === undefined || placement.term <= report.term))
 
 const boundTo = (
   { node, link, mac, at }: Holding,

@@ -1,6 +1,7 @@
 import { type Cidr, canonicalAddress, parseCidr, unusableNetworks } from "./addresses.ts"
 import type { Node, Service } from "./kinds.ts"
 import { Networks, Owners } from "./networks.ts"
+import { allocatedOf } from "./publishing.ts"
 import type { AddressFacts } from "./security.ts"
 
 /** What of the cluster's networks is known from configuration. */
@@ -38,12 +39,16 @@ const clusterIPsOf = (service: Service | undefined): ReadonlySet<string> =>
       .filter((address) => address !== undefined)
   )
 
-/** The addresses of nodes, their pods' networks and the Services' clusterIPs, kept up to date. */
+const carriedBy = (service: Service | undefined): ReadonlySet<string> =>
+  new Set(service === undefined ? [] : allocatedOf(service))
+
+/** The addresses of nodes, their pods' networks, and what Services have: clusterIPs, and what we gave them. Kept up to date. */
 export class ClusterFacts implements AddressFacts {
   readonly forbiddenCidrs: ReadonlyArray<Cidr>
   private readonly listener: FactsListener
   private readonly nodes = new Owners()
   private readonly clusterIPs = new Owners()
+  private readonly carriers = new Owners()
   private readonly podNetworks = new Networks()
 
   constructor(options: NetworkOptions, listener: FactsListener) {
@@ -68,6 +73,16 @@ export class ClusterFacts implements AddressFacts {
     return this.clusterIPs.of(address)
   }
 
+  /** `namespace/name` of a Service that carries the address (annotation `allocated`), other than `but`. */
+  carrierOf(address: string, but?: string): string | undefined {
+    return this.carriers.of(address, but)
+  }
+
+  /** Every address that some Service carries. */
+  carried(): Iterable<string> {
+    return this.carriers.addresses()
+  }
+
   applyNode(name: string, before: Node | undefined, after: Node | undefined): void {
     this.follow(this.nodes, name, addressesOfNode(before), addressesOfNode(after))
     const [hadCidrs, hasCidrs] = [podCidrsOfNode(before), podCidrsOfNode(after)]
@@ -80,6 +95,7 @@ export class ClusterFacts implements AddressFacts {
 
   applyService(key: string, before: Service | undefined, after: Service | undefined): void {
     this.follow(this.clusterIPs, key, clusterIPsOf(before), clusterIPsOf(after))
+    this.follow(this.carriers, key, carriedBy(before), carriedBy(after))
   }
 
   private follow(owners: Owners, owner: string, had: ReadonlySet<string>, has: ReadonlySet<string>): void {

@@ -95,8 +95,10 @@ export const whyReleased = (
   if (request.pool !== undefined && claim.spec.pool !== undefined && request.pool !== claim.spec.pool) {
     return `its Service asks for pool ${request.pool} instead`
   }
-  if (carried.length > 0 && !carried.includes(address))
-    return `its Service holds ${carried.join(" and ")} already`
+  // One that asks for an address of each family has them one by one, if it asked for the second one later.
+  const instead = carried.filter((other) => familyOf(other) === familyOf(address))
+  if (instead.length > 0 && !carried.includes(address))
+    return `its Service holds ${instead.join(" and ")} already`
   // Not carried yet: somebody is between the claim and the Service. Written by hand before, and removed: released.
   return carried.length === 0 && entry.origin === "external"
     ? "its Service no longer lists it in externalIPs"

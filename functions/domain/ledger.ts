@@ -2,6 +2,7 @@ import * as Option from "effect/Option"
 import { type ClaimChange, ClaimIndex } from "./claim-index.ts"
 import { ClusterFacts, type NetworkOptions } from "./cluster-facts.ts"
 import { mayUse, whyNotEligible } from "./eligibility.ts"
+import { serviceKeyOf } from "./holding.ts"
 import type { IpClaim, IpClaimPool, Namespace, Node, Service } from "./kinds.ts"
 import type { LivePool, Occupancy, PoolEntry } from "./pool-entry.ts"
 import { PoolIndex } from "./pool-index.ts"
@@ -10,7 +11,7 @@ import { forbidden } from "./security.ts"
 import { TakenAddresses } from "./taken.ts"
 import { freeCountOf, isTurnOf, nextInTurn, olderWaitingFor } from "./turns.ts"
 import type { Age, Waiting } from "./waiting.ts"
-import { WaitingServices } from "./waiting-services.ts"
+import { type SharingRef, WaitingServices } from "./waiting-services.ts"
 
 export type { PoolEntry } from "./pool-entry.ts"
 export type { Waiting } from "./waiting.ts"
@@ -123,9 +124,27 @@ export class Ledger {
     return forbidden(address, this.facts)
   }
 
-  /** Whether a claim, a node or a clusterIP has the address, or it is reserved. */
+  /** Whether a claim, a node, a clusterIP or a Service that carries it has the address, or it is reserved. */
   isTaken(address: string): boolean {
     return this.taken.has(address)
+  }
+
+  /**
+   * The Service (`namespace/name`), other than `but`, that carries the address though its claim does not name it: the
+   * claim was lost. The address is that Service's all the same; it is given to nobody else.
+   */
+  rightfulOwner(address: string, but?: string): string | undefined {
+    const carrier = this.facts.carrierOf(address, but)
+    if (carrier === undefined) return undefined
+    const named = this.claims.byAddress(address)?.spec.services ?? []
+    return named.some((entry) => serviceKeyOf(entry) === carrier) ? undefined : carrier
+  }
+
+  /** The Services that carry an address without a claim, by address. */
+  *carriedWithoutClaim(): Iterable<readonly [address: string, service: string]> {
+    for (const address of this.facts.carried()) {
+      if (this.claims.byAddress(address) === undefined) yield [address, this.facts.carrierOf(address)!]
+    }
   }
 
   /** The lowest address of the pool that is not taken. Does not take it: that is `reserve`'s. */
@@ -174,6 +193,11 @@ export class Ledger {
   /** The waiting Services that the pool may serve, oldest first. */
   waitingFor(pool: string): ReadonlyArray<Waiting> {
     return this.poolIndex.get(pool)?.waiting.inOrder().slice() ?? []
+  }
+
+  /** The waiting Services that would share an address by one of these keys (`namespace/key`). */
+  waitingToShare(keys: ReadonlySet<string>): ReadonlyArray<SharingRef> {
+    return this.waitingServices.withShare(keys)
   }
 
   /**

@@ -5,8 +5,14 @@ export class Owners {
   /** Address → its owners, in order. */
   private readonly owners = new Map<string, ReadonlyArray<string>>()
 
-  of(address: string): string | undefined {
-    return this.owners.get(address)?.[0]
+  /** The first of its owners, this one not counted. */
+  of(address: string, but?: string): string | undefined {
+    return this.owners.get(address)?.find((owner) => owner !== but)
+  }
+
+  /** Every address that has an owner. */
+  addresses(): Iterable<string> {
+    return this.owners.keys()
   }
 
   add(address: string, owner: string): void {

@@ -123,6 +123,11 @@ export const ingressPatch = (
   return { loadBalancer: { ingress: ingress.length === 0 ? null : ingress } }
 }
 
+/** Whether the Service shows these addresses of ours, and no others of ours, where it should: there is nothing to be written. */
+export const isPublished = (service: Service, addresses: ReadonlyArray<string>): boolean =>
+  publishPatch(service, addresses) === undefined &&
+  (publishWhere(service) === "externalIPs" || ingressPatch(service, addresses) === undefined)
+
 /**
  * The patch that takes back what we gave: the annotation, and our entries in `spec.externalIPs`, nobody else's. For a
  * LoadBalancer, write `ingressPatch(service, [])` first: it is the annotation that says which entries are ours.

@@ -168,3 +168,22 @@ export const requestOf = (service: Service, options: RequestOptions): Request =>
 /** Whether the Service asks for an address: `auto` or certain ones. */
 export const wantsAddress = (request: Request): request is Auto | Addresses =>
   request._tag === "Auto" || request._tag === "Addresses"
+
+/**
+ * What is left of the request when these addresses are carried; `undefined` when nothing is, or when something is
+ * carried that is not asked for: then that is to be freed first.
+ */
+export const stillAskedFor = (
+  request: Auto | Addresses,
+  carried: ReadonlyArray<string>
+): Auto | Addresses | undefined => {
+  if (request._tag === "Addresses") {
+    if (!carried.every((address) => request.addresses.includes(address))) return undefined
+    const [first, ...others] = request.addresses.filter((address) => !carried.includes(address))
+    return first === undefined ? undefined : { ...request, addresses: [first, ...others] }
+  }
+  const had = carried.map(familyOf)
+  if (!had.every((family) => request.families.includes(family))) return undefined
+  const [first, ...others] = request.families.filter((family) => !had.includes(family))
+  return first === undefined ? undefined : { ...request, families: [first, ...others] }
+}

@@ -1,10 +1,14 @@
-import { isEntryOf } from "./holding.ts"
+import { isDisputed } from "./disputes.ts"
+import { addressOfClaim } from "./holding.ts"
 import type { ClaimedService, IpClaim, Service } from "./kinds.ts"
+import type { Ledger, PoolEntry } from "./ledger.ts"
+import type { Addresses, Auto } from "./requests.ts"
 
 /**
  * Why the Service cannot share this claim's address, as the end of a sentence that begins with the address;
  * `undefined` when it can. Services share that are of one namespace, have the same key, and no port in common; with
- * `externalTrafficPolicy: Local` also the same selector, since the node that holds the address must serve them all.
+ * `externalTrafficPolicy: Local` also the same selector, since the node that holds the address must serve them all. The
+ * Service itself, or its former self under the same name, is in nobody's way.
  */
 export const whyNotShared = (
   claim: IpClaim,
@@ -13,7 +17,7 @@ export const whyNotShared = (
   find: (entry: ClaimedService) => Service | undefined
 ): string | undefined => {
   for (const entry of claim.spec.services ?? []) {
-    if (isEntryOf(entry, service)) continue
+    if (entry.namespace === service.metadata.namespace && entry.name === service.metadata.name) continue
     const who = `Service ${entry.namespace}/${entry.name}`
     if (share === undefined || entry.share !== share || entry.namespace !== service.metadata.namespace) {
       return `is held by ${who}; to share it, give both the same annotation external-ip-share, in one namespace`
@@ -32,6 +36,25 @@ export const whyNotShared = (
     }
   }
   return undefined
+}
+
+/** The claims, in the order of these pools, that the Service can share by the key that it asks with. */
+export function* sharable(
+  ledger: Ledger,
+  service: Service,
+  { share }: Auto | Addresses,
+  pools: ReadonlyArray<PoolEntry>,
+  find: (entry: ClaimedService) => Service | undefined
+): Iterable<{ readonly claim: IpClaim; readonly address: string; readonly pool: string }> {
+  if (share === undefined) return
+  const claims = ledger.claimsSharedBy(service.metadata.namespace ?? "", share)
+  for (const pool of pools) {
+    for (const claim of claims) {
+      const address = addressOfClaim(claim)
+      if (pool.addresses?.contains(address) !== true || isDisputed(claim)) continue
+      if (whyNotShared(claim, service, share, find) === undefined) yield { claim, address, pool: pool.name }
+    }
+  }
 }
 
 const sameSelector = (one: Service, other: Service): boolean => {

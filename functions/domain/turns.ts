@@ -23,7 +23,7 @@ export const freeCountOf = (pool: LivePool | undefined, { taken }: Pick<World, "
 
 /** Whether a waiting Service could be served now, by an address of this pool among others. */
 const couldTake = ({ key, namespace, labels, request }: Waiting, pool: LivePool, world: World): boolean => {
-  if (world.claims.hasService(key) || world.taken.isReservedFor(key)) return false
+  if (world.claims.isGiven(key) || world.taken.isReservedFor(key)) return false
   const applicant = world.waiting.applicant(namespace, labels)
   if (request._tag === "Addresses") {
     return request.addresses.every(

@@ -8,6 +8,13 @@ import type { Waiting } from "./waiting.ts"
 
 type Labels = { readonly [name: string]: string }
 
+/** A waiting Service, and the key by which it would share. */
+export interface SharingRef {
+  readonly namespace: string
+  readonly name: string
+  readonly share: string
+}
+
 interface Entry {
   readonly waiting: Waiting
   /** The pools in whose queues it stands. */
@@ -38,6 +45,18 @@ export class WaitingServices {
 
   get size(): number {
     return this.entries.size
+  }
+
+  /** Those that would share by one of these keys (`namespace/key`). */
+  withShare(keys: ReadonlySet<string>): ReadonlyArray<SharingRef> {
+    const found: Array<SharingRef> = []
+    for (const { waiting } of this.entries.values()) {
+      const { namespace, name, request } = waiting
+      if (request.share !== undefined && keys.has(`${namespace}/${request.share}`)) {
+        found.push({ namespace, name, share: request.share })
+      }
+    }
+    return found
   }
 
   /** The API server sets `kubernetes.io/metadata.name` on every namespace; it is known before the namespace is. */

@@ -5,6 +5,7 @@ import { testLink } from "#testkit"
 import { counting, failing } from "../../test/support/faults.ts"
 import { run, World } from "../../test/support/world.ts"
 import { addressOf, claimName, hostCidr } from "../domain/addresses.ts"
+import { timeOf } from "../domain/claim-state.ts"
 import { entryOf } from "../domain/holding.ts"
 import { IpClaim } from "../domain/kinds.ts"
 import { defaultSettings } from "../domain/settings.ts"
@@ -106,14 +107,15 @@ describe("record-on-bind", () => {
 
   it("warns Service and claim of another machine, once for as long as it answers", async () => {
     const world = await started()
-    report(world, "n1", "conflict", { foreign, at: Date.UTC(2026, 0, 1) })
+    const at = Date.now()
+    report(world, "n1", "conflict", { foreign, at })
     await world.settle()
-    report(world, "n2", "conflict", { foreign, term: 2, at: Date.UTC(2026, 0, 1, 0, 1) })
+    report(world, "n2", "conflict", { foreign, term: 2, at: at + 60_000 })
     await world.settle()
     const warning = `AddressConflict: another machine (${foreign}) answers for 10.0.0.1`
     expect(world.events("services/default/web")).toEqual([warning])
     expect(world.events(`ipclaims.ipcontroller.ext/${name}`)).toEqual([warning])
-    expect(status(world)).toMatchObject({ phase: "Conflict", retryAt: "2026-01-01T00:02:00Z" })
+    expect(status(world)).toMatchObject({ phase: "Conflict", retryAt: timeOf(at + 120_000) })
     report(world, "n2", "bound", { term: 3 })
     await world.settle()
     expect(status(world)).toMatchObject({ phase: "Bound", node: "n2" })
@@ -123,9 +125,24 @@ describe("record-on-bind", () => {
   it("waits as long as the administrator says before a disputed address is tried again", async () => {
     const world = new World([recordOnBind({ ...defaultSettings, conflictRetryMillis: 5_000 })])
     await claim(world, address)
-    report(world, "n1", "conflict", { foreign, at: Date.UTC(2026, 0, 1) })
+    const at = Date.now()
+    report(world, "n1", "conflict", { foreign, at })
     await world.settle()
-    expect(status(world)?.retryAt).toBe("2026-01-01T00:00:05Z")
+    expect(status(world)?.retryAt).toBe(timeOf(at + 5_000))
+  })
+
+  it("does not hold a conflict of long ago against a claim that was made since, nor one of before it was placed", async () => {
+    const world = await started()
+    report(world, "n1", "conflict", { foreign, at: Date.now() - 3_600_000 })
+    await world.settle()
+    expect(status(world)?.phase).not.toBe("Conflict")
+    report(world, "n1", "conflict", { foreign, term: 3, at: Date.now() })
+    await placeOn(world.cluster.fleet, world.cluster.fleetView, name, "n2")
+    const { term } = world.cluster.fleet.placements.get(name)!
+    expect(term).toBeGreaterThan(3)
+    await world.settle()
+    expect(status(world)).toMatchObject({ phase: "Pending" })
+    expect(world.events("services/default/web")).toEqual([])
   })
 
   it("writes nothing where there are no nodes: addresses may be announced by other means", async () => {

@@ -1,11 +1,12 @@
 import { type Kind, type Ref, refKey, refOf } from "#runtime"
 import { cidrContains } from "../domain/addresses.ts"
 import { addressOfClaim, isEntryOf, serviceKeyOf, whyReleased } from "../domain/holding.ts"
-import { type IpClaim, Service } from "../domain/kinds.ts"
+import { type ClaimedService, type IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
 import { allocatedOf, handWrittenOf, publishedOf } from "../domain/publishing.ts"
-import { requestOf, wantsAddress } from "../domain/requests.ts"
+import { type Addresses, type Auto, requestOf, stillAskedFor, wantsAddress } from "../domain/requests.ts"
 import type { Settings } from "../domain/settings.ts"
+import { sharable } from "../domain/sharing.ts"
 
 /** Something that is not as it should be, and which function mends it. */
 export interface Drift {
@@ -35,8 +36,10 @@ export interface Drift {
   readonly what: string
 }
 
+type Find = (entry: ClaimedService) => Service | undefined
+
 /** What is wrong with one Service: with what it carries, or is to carry, and with what its author wrote by hand. */
-const driftsOf = (service: Service, ledger: Ledger, settings: Settings): ReadonlyArray<Drift> => {
+const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Find): ReadonlyArray<Drift> => {
   if (service.metadata.deletionTimestamp !== undefined) return []
   const ref = refOf(service)
   const drift = (cause: Drift["cause"], mendedBy: Drift["mendedBy"], what: string): Drift => ({
@@ -53,7 +56,9 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings): Readonl
     const pool = ledger.poolOf(address)
     const isOpen = settings.externalCidrs.some((cidr) => cidrContains(cidr, address))
     const isAllowed = isOpen || (pool?.gives === true && ledger.admits(pool, service))
-    return ledger.claim(address) === undefined && isAllowed && ledger.forbidden(address) === undefined
+    const isFree =
+      ledger.claim(address) === undefined && ledger.rightfulOwner(address, refKey(ref)) === undefined
+    return isFree && isAllowed && ledger.forbidden(address) === undefined
   })
   if (unwritten.length > 0) {
     drifts.push(drift("HandWrittenWithoutClaim", "claim-on-external-ip", unwritten.join(" and ")))
@@ -73,14 +78,53 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings): Readonl
     drifts.push(drift("PublishedWithoutClaim", "allocate-on-annotate", unclaimed.join(" and ")))
   } else if (hidden.length > 0) {
     drifts.push(drift("NotPublished", "allocate-on-annotate", hidden.join(" and ")))
-  } else if (carried.length === 0) {
-    const claims = ledger.claimsOf(refKey(ref)).filter(names)
-    if (claims.length > 0) {
-      const what = claims.map(addressOfClaim).join(" and ")
+  } else {
+    const given = ledger
+      .claimsOf(refKey(ref))
+      .filter(
+        (claim) =>
+          !carried.includes(addressOfClaim(claim)) &&
+          (claim.spec.services ?? []).some(
+            (entry) => isEntryOf(entry, service) && entry.origin === "allocated"
+          )
+      )
+    const open = stillAskedFor(request, carried)
+    const fitting = open === undefined ? undefined : fits(service, open, ledger, find, carried.length === 0)
+    if (given.length > 0) {
+      const what = given.map(addressOfClaim).join(" and ")
       drifts.push(drift("ClaimedWithoutPublishing", "allocate-on-annotate", what))
+    } else if (fitting !== undefined) {
+      drifts.push(drift("WaitingWhileSomethingFits", "allocate-on-annotate", fitting))
     }
   }
   return drifts
+}
+
+/**
+ * What the Service could have now though no queue has it: a share of an address, or, if it has one already, the rest of
+ * what it asks for.
+ */
+const fits = (
+  service: Service,
+  request: Auto | Addresses,
+  ledger: Ledger,
+  find: Find,
+  isWaiting: boolean
+): string | undefined => {
+  const pools = ledger.eligiblePools(service, request)
+  for (const { address } of sharable(ledger, service, request, pools, find)) {
+    if (request._tag === "Auto" || request.addresses.includes(address)) return `it may share ${address}`
+  }
+  if (isWaiting) return undefined
+  if (request._tag === "Addresses") {
+    const isFree = (address: string) =>
+      !ledger.isTaken(address) && pools.some(({ addresses }) => addresses?.contains(address) === true)
+    return request.addresses.every(isFree) ? request.addresses.join(" and ") : undefined
+  }
+  const pool = pools.find(
+    ({ name, addresses }) => addresses?.family === request.families[0] && ledger.isItsTurn(service, name)
+  )
+  return pool === undefined ? undefined : `pool ${pool.name} has another address for it`
 }
 
 /**
@@ -95,10 +139,9 @@ export const findDrifts = (
 ): ReadonlyArray<Drift> => {
   const drifts: Array<Drift> = []
   const byKey = new Map<string, Service>()
-  for (const service of services) {
-    byKey.set(refKey(refOf(service)), service)
-    drifts.push(...driftsOf(service, ledger, settings))
-  }
+  for (const service of services) byKey.set(refKey(refOf(service)), service)
+  const find = (entry: ClaimedService) => byKey.get(serviceKeyOf(entry))
+  for (const service of byKey.values()) drifts.push(...driftsOf(service, ledger, settings, find))
   for (const claim of claims) {
     for (const entry of claim.spec.services ?? []) {
       const why = whyReleased(claim, entry, byKey.get(serviceKeyOf(entry)), settings)
@@ -126,10 +169,16 @@ export const findDrifts = (
 }
 
 /** Claims that nobody holds: their last Service was taken out of them, and they were not deleted. */
-export const abandoned = (claims: Iterable<IpClaim>, now: number): ReadonlyArray<IpClaim> =>
+export const abandoned = (
+  claims: Iterable<IpClaim>,
+  ledger: Pick<Ledger, "rightfulOwner">,
+  now: number
+): ReadonlyArray<IpClaim> =>
   Array.from(claims).filter(
     (claim) =>
       (claim.spec.services ?? []).length === 0 &&
+      // A Service carries it: somebody edited the claim, and the Service is about to be entered again.
+      ledger.rightfulOwner(addressOfClaim(claim)) === undefined &&
       // Set aside after a conflict until then.
       !(claim.status?.retryAt !== undefined && Date.parse(claim.status.retryAt) > now)
   )

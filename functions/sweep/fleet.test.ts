@@ -148,8 +148,19 @@ describe("sweep", () => {
   it("deletes a claim that was bound without a Service, once its time has come", async () => {
     const world = await bound()
     const sweeper = world.another(only("sweep"))
+    await world.deleteService("web")
     await run(world.cluster.patch(IpClaim, claimRef("10.0.0.1"), { spec: { services: [] } }))
     await sweeper.sweep()
     expect(world.cluster.all(IpClaim)).toEqual([])
+  })
+
+  it("leaves a claim that somebody has emptied while a Service carries its address, and has that entered again", async () => {
+    const world = await bound()
+    await run(world.cluster.patch(IpClaim, claimRef("10.0.0.1"), { spec: { services: [] } }))
+    await world.another(only("sweep")).sweep()
+    expect(world.claim("10.0.0.1").metadata.uid).toBeDefined()
+    await world.sweep()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/web"] })
+    expect(world.cluster.fleet.placements.has(name)).toBe(true)
   })
 })

@@ -54,7 +54,7 @@ export const sweep = (settings: Settings) => {
         drifts.push({ cause, mendedBy: "assign-on-claim", kind: IpClaim, ref, what: ref.name })
       }
       for (const drift of drifts) yield* mend(drift)
-      for (const claim of abandoned(kube.list(IpClaim), now)) {
+      for (const claim of abandoned(kube.list(IpClaim), kube.index(ledgerOf), now)) {
         const { uid, resourceVersion } = claim.metadata
         yield* kube.remove(IpClaim, refOf(claim), { uid, resourceVersion })
         yield* Metric.update(Metric.withAttributes(mended, { cause: "Abandoned" }), 1)

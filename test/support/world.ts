@@ -4,11 +4,14 @@ import { MemoryApi, TestCluster, type TestClusterOptions } from "#testkit"
 import { addressOfClaim } from "../../functions/domain/holding.ts"
 import { IpClaim, IpClaimPool, Namespace, Node, Service } from "../../functions/domain/kinds.ts"
 import type { ServiceParts } from "../../functions/domain/objects.fixture.ts"
-import { defaultSettings } from "../../functions/domain/settings.ts"
+import { defaultSettings, type Settings } from "../../functions/domain/settings.ts"
 import { functions } from "../../functions/index.ts"
 
 /** Everything that the controller does, as an administrator has it who sets nothing. */
 export const all = functions(defaultSettings)
+
+/** The same for one who sets something. */
+export const allWith = (settings: Partial<Settings>) => functions({ ...defaultSettings, ...settings })
 
 /** Some of the functions, by name. */
 export const only = (...names: ReadonlyArray<string>) => all.filter(({ name }) => names.includes(name))

@@ -59,16 +59,48 @@ export const upgrading = (ground: Ground): void => {
     expect(await extip.restarts()).toEqual([])
   })
 
-  it("to nothing leaves the Services their addresses, and deployed again they keep them", async () => {
+  it("of the passwords of NATS moves nothing and is not noticed", async () => {
+    const { cluster, extip, client } = ground()
+    const before = await extip.holders()
+    const load = await client.load([...before.keys()])
+    await cluster.shell(commandsBelow("Deploying", "rollout restart deployment\n"))
+    await extip.rolledOut()
+    await cluster.kubectl("apply -f -", service("renewed", {}, { "external-ip": "auto" }))
+    await client.answered(await extip.bound("renewed"))
+    expect(missedOf(await load.stop())).toEqual([])
+    await cluster.kubectl("delete service renewed")
+    await extip.whole()
+    expect(await extip.holders()).toEqual(before)
+  })
+
+  it("to nothing leaves the Services their addresses, and deployed again they keep them, whoever came meanwhile", async () => {
     const { cluster, extip, client } = ground()
     const shown = await extip.shown("web")
-    // Pools and claims would go with their kinds: what the README says for keeping them.
-    await cluster.shell("kubectl delete namespace extip-system extip-node")
+    const pools = (await cluster.get("ippool")).items.map(({ metadata, spec, ...kind }: any) => ({
+      apiVersion: kind.apiVersion,
+      kind: kind.kind,
+      metadata: { name: metadata.name },
+      spec
+    }))
+    const kinds = ["ipclaimpools", "ipclaims", "ipnodes"].map((name) => `${name}.ipcontroller.ext`)
+    await cluster.shell(commandsBelow("Deploying", "kubectl delete -k infra/deploy"))
+    const left = await cluster.kubectl("get crd,clusterrole,namespace -o name")
+    for (const gone of [...kinds, "extip-functions", "extip-system"]) expect(left).not.toContain(gone)
     expect(await extip.shown("web")).toEqual(shown)
+    // It would be given the lowest one, if that were free.
+    await cluster.kubectl("apply -f -", service("latecomer", {}, { "external-ip": "auto" }))
     await cluster.shell(commandsBelow("Deploying", "kubectl apply -k infra/deploy\n"))
     await extip.rolledOut()
+    const list = { apiVersion: "v1", kind: "List", items: pools }
+    await cluster.kubectl("apply -f -", JSON.stringify(list))
+    const other = await extip.bound("latecomer")
+    expect(shown).not.toContain(other)
+    expect(await extip.bound("web")).toBe(shown[0])
     await extip.whole()
     expect(await extip.shown("web")).toEqual(shown)
     await client.answered(shown[0]!)
+    await client.answered(other)
+    await cluster.kubectl("delete service latecomer")
+    await extip.whole()
   })
 }

@@ -76,8 +76,8 @@ export class Holder {
     return refused
   }
 
-  /** Takes addresses off their links, and tells those who stand by for them. */
-  async drop(leaving: ReadonlyArray<Held>): Promise<void> {
+  /** Takes addresses off their links, and tells those who stand by for them, unless they are to take them. */
+  async drop(leaving: ReadonlyArray<Held>, farewell = true): Promise<void> {
     const { kernel, lan } = this.#around
     const dropped = leaving.filter((held) => this.table.delete(held))
     for (const [index, all] of Map.groupBy(dropped, (held) => held.index)) {
@@ -90,6 +90,7 @@ export class Holder {
         const message = `the kernel would not let go of ${left.map(({ address }) => address).join(", ")}`
         this.#around.say({ _tag: "Trouble", message })
       }
+      if (!farewell) continue
       lan(index)?.farewell(
         all.map((held) => ({ address: held.address, signature: { ...signatureOf(held), released: true } }))
       )

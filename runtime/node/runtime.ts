@@ -228,19 +228,22 @@ export class NodeRuntime {
     return held.address
   }
 
-  async #release(held: Held, reason: string): Promise<void> {
+  async #release(held: Held, reason: string, farewell = true): Promise<void> {
     if (!this.holder.table.has(held)) return
     const { claim, address, index, term } = held
-    await this.holder.drop([held])
+    await this.holder.drop([held], farewell)
     this.#around.report({ claim, address, index, term, what: "released", reason })
   }
 
-  /** The end of this process: the node's addresses stay, unless it is being drained. */
+  /**
+   * The end of this process: the node's addresses stay, unless it is being drained and somebody is there to give them
+   * away. What NATS does not hear of all the same is the standbys': no farewell keeps them from taking what is silent.
+   */
   async leave(settled: () => Promise<void>): Promise<void> {
     this.#stop.abort()
     this.#cutOff?.close()
-    if (this.slice.draining) {
-      for (const held of [...this.holder.table]) await this.#release(held, "the node is drained")
+    if (this.slice.draining && this.#around.inContact()) {
+      for (const held of [...this.holder.table]) await this.#release(held, "the node is drained", false)
       await settled()
     } else await this.holder.leaveFor(this.#options.times.stoppedLifetimeMillis)
     this.#remember()

@@ -50,6 +50,14 @@ withParts("an address on a node's link", (shared) => {
     await lab.free(addresses)
   })
 
+  it("stays on a cordoned node whose runtime is stopped while NATS is away, until its host is lost", async () => {
+    const addresses = lab.addresses(2, 12)
+    await lab.claim(addresses)
+    await lab.settled(addresses)
+    await binding.drainedWithoutNats(lab, addresses)
+    await lab.free(addresses)
+  })
+
   it("is not what a user put there: that stays, also at the stop", () =>
     binding.unmarkedStays(lab, "n2", "10.77.9.9", lab.address(8)))
 

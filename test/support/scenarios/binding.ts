@@ -2,7 +2,16 @@ import { expect } from "@effect/vitest"
 import { Node } from "../../../functions/domain/kinds.ts"
 import type { NodeLab } from "../nodeLab.ts"
 import { until } from "../until.ts"
-import { assignmentOf, holderOf, inConflict, isDrained, macOf, onLinks, soonSeconds } from "./ground.ts"
+import {
+  assignmentOf,
+  holderOf,
+  inConflict,
+  isDrained,
+  macOf,
+  onLinks,
+  saidBy,
+  soonSeconds
+} from "./ground.ts"
 
 interface OnLink {
   readonly local: string
@@ -113,6 +122,30 @@ export const drained = async (lab: NodeLab, addresses: ReadonlyArray<string>): P
     await cluster.delete(Node, ref)
   }
   await lab.mendAll()
+  await until(`${holder} not to be drained`, async () => !(await isDrained(lab, holder)))
+  await lab.settled(addresses)
+}
+
+/** Nobody could give away what a cordoned node has when its runtime is stopped: it stays there until its host goes. */
+export const drainedWithoutNats = async (lab: NodeLab, addresses: ReadonlyArray<string>): Promise<void> => {
+  const { cluster } = lab.stack
+  const holder = await holderOf(lab, addresses[0]!)
+  await cluster.create(Node, { metadata: { name: holder }, spec: { unschedulable: true } })
+  try {
+    await until(`${holder} to be told`, () => isDrained(lab, holder))
+    await lab.watched(addresses)
+    const seen = saidBy(lab, holder, /NATS: /).length
+    await lab.natsDies()
+    await until(`${holder} to have lost NATS`, () => saidBy(lab, holder, /NATS: /).length > seen)
+    await lab.killNode(holder, "SIGTERM")
+    await lab.held(addresses, { seconds: soonSeconds })
+    expect(await onLinks(lab, addresses[0]!)).toEqual([holder])
+    await lab.powerCut(holder)
+    await lab.held(addresses, { seconds: soonSeconds })
+  } finally {
+    await lab.mendAll()
+    await cluster.delete(Node, { namespace: "", name: holder })
+  }
   await until(`${holder} not to be drained`, async () => !(await isDrained(lab, holder)))
   await lab.settled(addresses)
 }

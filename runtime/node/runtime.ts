@@ -333,6 +333,8 @@ export class NodeRuntime {
     if (JSON.stringify(before) !== JSON.stringify(this.#links)) {
       this.peers.set(this.#options.node, this.#links)
       this.#options.linksChanged()
+      // What this node stands by for may be on another link from now on.
+      for (const { claim, role } of this.slice.all) if (role === "standby") this.#options.wake(claim)
     }
   }
 
@@ -378,8 +380,8 @@ export class NodeRuntime {
   #cameBack(index: number): void {
     const here = [...this.holder.table].filter((held) => held.index === index)
     if (here.length > 0) void this.holder.verify(here)
-    for (const { claim, role } of this.slice.all) {
-      if (this.holder.table.get(claim) === undefined || role === "standby") this.#options.wake(claim)
+    for (const { claim } of this.slice.all) {
+      if (this.holder.table.get(claim) === undefined) this.#options.wake(claim)
     }
   }
 

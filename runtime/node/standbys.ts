@@ -49,18 +49,21 @@ export class Standbys {
 
   set(assignment: Assignment): void {
     const { claim, address, holder, link: pin, term } = assignment
+    const links = this.#around.links()
+    const link = fittingLink(links, address, pin)
+    const index = links.find(({ name }) => name === link?.name)?.index
     const before = this.#byAddress.get(address)
-    if (before?.pair.node === holder && before?.standing.assignment.term === term) return
+    const isPlacedSo = before?.pair.node === holder && before?.standing.assignment.term === term
+    // The link that it would be on is another one by now, or the same under another index.
+    const isElsewhere = index !== undefined && before?.standing.index !== index
+    if (isPlacedSo && !isElsewhere) return
     // The same holder under a newer placement: it has been seen.
     const seenAt =
       before !== undefined && before.pair.node === holder ? before.standing.seenAt : Number.NEGATIVE_INFINITY
     this.delete(claim)
-    const links = this.#around.links()
-    const link = fittingLink(links, address, pin)
-    if (holder === undefined || link === undefined) return
+    if (holder === undefined || index === undefined) return
     const known = this.#pairs.get(holder)
     const pair = known ?? new Pair(holder)
-    const { index } = links.find(({ name }) => name === link.name)!
     const standing = { assignment, index, seenAt }
     pair.standings.set(claim, standing)
     this.#byAddress.set(address, { pair, standing })

@@ -1,0 +1,74 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
+import { Holder } from "./holder.ts"
+import type { Lan } from "./lan.ts"
+import { Peers } from "./peers.ts"
+import { Standbys } from "./standbys.ts"
+import { address, aroundOf, heard, lanThat, linkOf, mine, other } from "./surroundings.fixture.ts"
+import type { NodeLink, Surroundings } from "./surroundings.ts"
+
+const claim = "10-0-0-1"
+const assignment = { role: "standby" as const, claim, address, term: 3, holder: "other" }
+
+describe("an address that a node stands by for", () => {
+  let stop: AbortController
+  let links: ReadonlyArray<NodeLink>
+  /** By the index of the link, what its holder is asked for there */
+  let asked: Map<number, ReadonlyArray<string>>
+  let answers: boolean
+  let taken: ReadonlyArray<number>
+  let standbys: Standbys
+
+  beforeEach(() => {
+    stop = new AbortController()
+    links = [linkOf(mine)]
+    asked = new Map()
+    answers = true
+    taken = []
+    const lanOf = (index: number): Lan =>
+      ({
+        ...lanThat(() => new Map()),
+        index,
+        askOne: (addresses: ReadonlyArray<string>) => {
+          asked.set(index, addresses)
+          if (answers) standbys.hear(heard("has", other))
+        },
+        drain: () => undefined,
+        othersHeardAt: () => performance.now()
+      }) as unknown as Lan
+    const peers = new Peers()
+    peers.set("other", [linkOf(other)])
+    const around = aroundOf(lanOf(1), peers)
+    const mocked: Surroundings = {
+      ...around,
+      times: { ...around.times, watchMillis: 6, answerMillis: 3 },
+      links: () => links,
+      lan: lanOf,
+      report: ({ what, index }) => {
+        if (what === "taken") taken = [...taken, index]
+      }
+    }
+    standbys = new Standbys(mocked, new Holder(mocked), stop.signal)
+    standbys.set(assignment)
+  })
+  afterEach(() => stop.abort())
+
+  const isSeen = () => vi.waitUntil(() => standbys.seen === 1)
+
+  it("is watched, and taken, on the link that it would be on by now", async () => {
+    await isSeen()
+    links = [{ ...linkOf(mine), name: "br0", index: 7 }]
+    standbys.set(assignment)
+    expect(standbys.seen).toBe(1)
+    await vi.waitUntil(() => asked.get(7)?.includes(address))
+    answers = false
+    await vi.waitUntil(() => taken.length > 0)
+    expect(taken).toEqual([7])
+  })
+
+  it("goes on being watched where it was while no link fits", async () => {
+    await isSeen()
+    links = [{ ...linkOf(mine), carrier: false }]
+    standbys.set(assignment)
+    expect([standbys.size, standbys.seen]).toEqual([1, 1])
+  })
+})

@@ -3,7 +3,7 @@ import { Holder } from "./holder.ts"
 import type { Lan } from "./lan.ts"
 import { Peers } from "./peers.ts"
 import { Standbys } from "./standbys.ts"
-import { address, aroundOf, heard, lanThat, linkOf, mine, other } from "./surroundings.fixture.ts"
+import { address, aroundOf, foreign, heard, lanThat, linkOf, mine, other } from "./surroundings.fixture.ts"
 import type { NodeLink, Surroundings } from "./surroundings.ts"
 
 const claim = "10-0-0-1"
@@ -70,5 +70,15 @@ describe("an address that a node stands by for", () => {
     links = [{ ...linkOf(mine), carrier: false }]
     standbys.set(assignment)
     expect([standbys.size, standbys.seen]).toEqual([1, 1])
+  })
+
+  it("is not taken at once when its holder lets go of it, and is when another one does", async () => {
+    await isSeen()
+    answers = false
+    const farewell = { term: 2, taken: false, released: true }
+    standbys.hear(heard("asks", foreign, farewell))
+    expect(standbys.seen).toBe(1)
+    standbys.hear(heard("asks", other, farewell))
+    expect(standbys.seen).toBe(0)
   })
 })

@@ -83,7 +83,7 @@ export class Standbys {
     }
   }
 
-  /** Somebody has an address, or has given it up. */
+  /** Somebody has an address, or has given it up: of one that is watched, only its holder is heeded. */
   hear(heard: Heard): void {
     const known = this.#byAddress.get(heard.address)
     if (known === undefined) {
@@ -92,10 +92,11 @@ export class Standbys {
       return
     }
     const { pair, standing } = known
+    if (!pair.macs.has(heard.mac)) return
     if (heard.signature?.released === true) {
       // On purpose: it is not ours to take before its new holder has been seen.
       standing.seenAt = Number.NEGATIVE_INFINITY
-    } else if (heard.what === "has" && pair.macs.has(heard.mac)) standing.seenAt = performance.now()
+    } else if (heard.what === "has") standing.seenAt = performance.now()
   }
 
   async #watch(pair: Pair): Promise<void> {

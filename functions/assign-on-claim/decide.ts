@@ -5,7 +5,7 @@ import { type Demand, Demands, whyNobody } from "./demands.ts"
 import { type Judgement, judge } from "./judge.ts"
 import { OnLinks } from "./on-links.ts"
 import { Placements } from "./placements.ts"
-import { type Present, presentHolder, setAsideUntil, stateOf } from "./present.ts"
+import { canTakeOver, type Present, presentHolder, setAsideUntil, stateOf } from "./present.ts"
 import type { World } from "./world.ts"
 
 export interface Decision {
@@ -177,7 +177,9 @@ class Deciding {
     // Of a holder that is lost its standby alone has seen what it had.
     const isWatching =
       former !== undefined && !isThere && fleet.inventories.get(former)?.held.has(name) !== true
-    const keepsWatch = isWatching && !["lost", "abandoned"].includes(stateOf(fleet, former))
+    const keepsWatch =
+      isWatching &&
+      (stateOf(fleet, former) === "awaited" || canTakeOver(former, { address, link: placement?.link }, fleet))
     const standby =
       former !== undefined && (keepsWatch || canStandBy(former))
         ? former

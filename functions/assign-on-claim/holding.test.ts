@@ -14,8 +14,9 @@ const boundOnFirst = async (): Promise<Story> => {
   return story
 }
 
+type Prepare = (story: Story) => Promise<unknown> | unknown
+
 describe("an address on a node", () => {
-  type Prepare = (story: Story) => Promise<unknown> | unknown
   const cases: ReadonlyArray<readonly [what: string, prepare: Prepare, where: string]> = [
     ["stays when the node is cordoned", (story) => story.node("n1", { unschedulable: true }), "n1, then n2"],
     ["stays when its standby dies, and gets another", (story) => story.fleet.lose("n2"), "n1, then n3"],
@@ -122,6 +123,22 @@ describe("a node that is lost", () => {
     await story.ipNode("n2", { unschedulable: true })
     await story.assign(one)
     expect(story.where(one)).toBe("n1, then n2")
+  })
+
+  it.each<[string, Prepare]>([
+    ["has no carrier", (story) => story.links("n2", { carrier: false })],
+    ["has no link for the address", (story) => story.links("n2", { defaultRoutes: [] })]
+  ])("is not left to a standby that lives but %s, since that one will take nothing", async (_, prepare) => {
+    const story = await boundOnFirst()
+    await prepare(story)
+    story.fleet.lose("n1")
+    await story.assign(one)
+    expect(story.where(one)).toBe("n1, then n3")
+    const given = await boundOnFirst()
+    await prepare(given)
+    given.fleet.abandon("n1")
+    await given.assign(one)
+    expect(given.where(one)).toBe("n3")
   })
 
   it("is replaced by its standby if it has never said that it has the address", async () => {

@@ -1,6 +1,6 @@
 import type { FleetView, Placement } from "#runtime"
 import type { Demand } from "./demands.ts"
-import { type Present, returnMillis, stateOf } from "./present.ts"
+import { canTakeOver, type Present, returnMillis, stateOf } from "./present.ts"
 
 /** What becomes of an address. */
 export type Judgement =
@@ -81,8 +81,8 @@ export const judge = (
   const state = stateOf(fleet, node)
   if (state === "abandoned") {
     // It may be NATS alone that it has lost. Its standby takes over as soon as it is silent, and nobody else is to.
-    const standby = node === placement?.holder ? placement.standby : undefined
-    const isWatched = standby !== undefined && stateOf(fleet, standby) === "alive"
+    const placed = node === placement?.holder ? placement : undefined
+    const isWatched = placed?.standby !== undefined && canTakeOver(placed.standby, placed, fleet)
     return isWatched && wasBound(claim, node, fleet) ? { _tag: "Stays", node } : goes("is lost")
   }
   if (state !== "alive") {

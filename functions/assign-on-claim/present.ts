@@ -1,4 +1,4 @@
-import type { FleetView, Placement, Report } from "#runtime"
+import { type FleetView, fittingLink, type Placement, type Report } from "#runtime"
 import { newestReport } from "../domain/claim-state.ts"
 import type { OnLink } from "./on-links.ts"
 import type { World } from "./world.ts"
@@ -30,6 +30,18 @@ export const stateOf = (fleet: FleetView, name: string): NodeState => {
   // Without links it has not spoken itself yet: it is there only because something is placed on it.
   return node.state === "alive" && node.links.length === 0 ? "awaited" : node.state
 }
+
+/**
+ * Whether a node that stands by can take the address over. Its own runtime decides that, and goes by its links: what
+ * else speaks against the node does not keep it from doing so.
+ */
+export const canTakeOver = (
+  node: string,
+  { address, link }: Pick<Placement, "address" | "link">,
+  fleet: FleetView
+): boolean =>
+  stateOf(fleet, node) === "alive" &&
+  fittingLink(fleet.nodes.get(node)?.links ?? [], address, link) !== undefined
 
 /** Who says that it has taken the address over from a holder that was silent, and has it still. */
 const takerOf = (claim: string, term: number, fleet: FleetView): string | undefined => {

@@ -57,7 +57,7 @@ export class CutOff {
       this.#apart.add(node)
       for (const link of links) {
         const own = [ownAddress(link, 4), ownAddress(link, 6)].filter((address) => address !== undefined)
-        if (own.length > 0) lan.askOne(own, link.mac)
+        if (own.length > 0) lan.askMachine(own, link.mac)
       }
     }
   }

@@ -3,12 +3,11 @@ import type { FleetLink } from "../Fleet.ts"
 import { announceFrames, type Heard, parseFrame, probeFrame, type Signature } from "./kernel/frames.ts"
 import { PacketSocket } from "./kernel/packets.ts"
 import type { Poller } from "./kernel/poller.ts"
+import { sourceFor } from "./source.ts"
 
 export interface LanOptions {
   readonly index: number
   readonly link: Pick<FleetLink, "name" | "mac">
-  /** The link's own IPv6 link-local address: what unicast probes for IPv6 are sent from. */
-  readonly linkLocal: string | undefined
   readonly poller: Poller
   readonly hear: (heard: Heard, lan: Lan) => void
   /** Another link of this node, on the same network, is not somebody else. */
@@ -39,7 +38,8 @@ export class Lan {
   readonly index: number
   readonly name: string
   readonly mac: string
-  readonly linkLocal: string | undefined
+  /** The addresses that the link has by itself, with their prefixes: what neighbours are asked from. */
+  own: ReadonlyArray<string> = []
   readonly #socket: PacketSocket
   readonly #hear: LanOptions["hear"]
   readonly #isOwn: LanOptions["isOwn"]
@@ -54,7 +54,6 @@ export class Lan {
     this.index = options.index
     this.name = options.link.name
     this.mac = options.link.mac
-    this.linkLocal = options.linkLocal
     this.#hear = options.hear
     this.#isOwn = options.isOwn
     this.#socket = PacketSocket.open(options.index)
@@ -99,9 +98,34 @@ export class Lan {
    * Asks everybody for addresses, several times, and returns what was heard of each, by address: who has it, and who
    * else asks for it. Addresses of which nothing was heard are absent.
    */
-  async ask(
+  ask(
     addresses: ReadonlyArray<string>,
-    { probes, gapMillis, signature }: AskOptions
+    { signature, ...often }: AskOptions
+  ): Promise<ReadonlyMap<string, ReadonlyArray<Heard>>> {
+    return this.#ask(addresses, often, (address) =>
+      probeFrame(address, this.mac, undefined, signature?.(address))
+    )
+  }
+
+  /** Asks everybody for addresses that machines have by themselves, several times. Who is there has been heard then. */
+  async askMachines(own: ReadonlyArray<string>, often: Omit<AskOptions, "signature">): Promise<void> {
+    const others = own.filter((address) => !this.own.some((one) => one.split("/")[0] === address))
+    await this.#ask(others, often, (address) => this.#toNeighbour(address, undefined))
+  }
+
+  /**
+   * A machine may be just about to take an address of its own: it would give it up if it were asked for that by a probe,
+   * as one asks for what one wants to have. A link without an address from which the machine would answer asks by a probe
+   * all the same: on such a LAN there is no other sign that the machine is alive.
+   */
+  #toNeighbour(address: string, mac: string | undefined): Buffer {
+    return probeFrame(address, this.mac, mac, undefined, sourceFor(this.own, address))
+  }
+
+  async #ask(
+    addresses: ReadonlyArray<string>,
+    { probes, gapMillis }: Omit<AskOptions, "signature">,
+    question: (address: string) => Buffer
   ): Promise<ReadonlyMap<string, ReadonlyArray<Heard>>> {
     const answers = new Map<string, Array<Heard>>()
     const asked = new Set<string>()
@@ -118,9 +142,7 @@ export class Lan {
         for (let at = 0; at < addresses.length; at += framesAtOnce) {
           const chunk = addresses.slice(at, at + framesAtOnce)
           if (this.#isClosed) throw new NotAsked(`${this.name} is gone`)
-          const sent = this.#socket.send(
-            chunk.map((address) => probeFrame(address, this.mac, undefined, signature?.(address)))
-          )
+          const sent = this.#socket.send(chunk.map(question))
           for (const address of chunk.slice(0, sent)) asked.add(address)
           if (at + framesAtOnce >= addresses.length) continue
           // Thousands of frames take longer than anything else of ours may wait.
@@ -144,12 +166,20 @@ export class Lan {
     return answers
   }
 
-  /** Asks one machine for addresses, once; answers come by `hear`. */
+  /** Asks one machine for addresses that it holds, once; answers come by `hear`. */
   askOne(addresses: ReadonlyArray<string>, mac: string): void {
     if (this.#isClosed) return
+    const isIpv6 = (address: string) => address.includes(":")
+    // Answered to us alone, where a probe from `::` is answered to all.
+    const source = (address: string) => (isIpv6(address) ? sourceFor(this.own, address) : undefined)
     this.#socket.send(
-      addresses.map((address) => probeFrame(address, this.mac, mac, undefined, this.linkLocal))
+      addresses.map((address) => probeFrame(address, this.mac, mac, undefined, source(address)))
     )
+  }
+
+  /** Asks one machine for addresses that it has by itself, once; answers come by `hear`. */
+  askMachine(own: ReadonlyArray<string>, mac: string): void {
+    if (!this.#isClosed) this.#socket.send(own.map((address) => this.#toNeighbour(address, mac)))
   }
 
   /** Tells everybody that the addresses are here. */

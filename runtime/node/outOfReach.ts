@@ -85,7 +85,7 @@ export class OutOfReach {
     const isFar = heardAt === Number.NEGATIVE_INFINITY || this.#ownOf(to).length === 0
     if (isFar || since - heardAt < 2 * times.answerMillis) return true
     const everybody = [...peers.entries()].flatMap(([node]) => this.#ownOf(node))
-    await lan.ask(everybody, { probes: times.probes, gapMillis: times.probeGapMillis * 2 })
+    await lan.askMachines(everybody, { probes: times.probes, gapMillis: times.probeGapMillis * 2 })
     const macs = new Set(peers.linksOf(to).map(({ mac }) => mac))
     return this.#heardAt(to, lan) >= since || lan.othersHeardAt(macs) < since
   }
@@ -105,6 +105,6 @@ export class OutOfReach {
   }
 
   #askOne(node: string, lan: Lan): void {
-    for (const { mac } of this.#around.peers.linksOf(node)) lan.askOne(this.#ownOf(node), mac)
+    for (const { mac } of this.#around.peers.linksOf(node)) lan.askMachine(this.#ownOf(node), mac)
   }
 }

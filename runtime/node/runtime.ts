@@ -10,7 +10,7 @@ import { type Held, newHeld } from "./held.ts"
 import { Holder } from "./holder.ts"
 import { ipvsTrouble, Kernel } from "./kernel/kernel.ts"
 import { Poller } from "./kernel/poller.ts"
-import type { KernelEvent, Link } from "./kernel/types.ts"
+import type { KernelEvent } from "./kernel/types.ts"
 import { Lan } from "./lan.ts"
 import { type LinkChoice, usableLinks } from "./links.ts"
 import { OutOfReach } from "./outOfReach.ts"
@@ -307,7 +307,7 @@ export class NodeRuntime {
     for (const link of this.#links) {
       const lan = this.#lans.get(link.index)
       const isAnother = lan !== undefined && (lan.mac !== link.mac || lan.name !== link.name)
-      if (lan === undefined || isAnother) this.#open(link, all)
+      if (lan === undefined || isAnother) this.#open(link)
       const had = before.find(({ index }) => index === link.index)?.carrier ?? false
       if (had !== link.carrier && before.length > 0) {
         this.#options.say({ _tag: "Carrier", link: link.name, carrier: link.carrier })
@@ -315,6 +315,11 @@ export class NodeRuntime {
       if (!link.carrier) {
         if (!this.#deadSince.has(link.index)) this.#deadSince.set(link.index, now)
       } else if (this.#deadSince.delete(link.index) || !had || isAnother) this.#cameBack(link.index)
+    }
+    for (const { index, addresses } of all) {
+      const lan = this.#lans.get(index)
+      if (lan === undefined) continue
+      lan.own = addresses.filter(({ marked }) => !marked).map(({ address, prefix }) => `${address}/${prefix}`)
     }
     for (const [index, lan] of this.#lans) {
       if (this.#links.some((link) => link.index === index)) continue
@@ -339,18 +344,14 @@ export class NodeRuntime {
   }
 
   /** From now on the link is listened to; one that vanishes in this moment is looked at again. */
-  #open(link: NodeLink, all: ReadonlyArray<Link>): void {
+  #open(link: NodeLink): void {
     const { index } = link
     this.#lans.get(index)?.close()
     this.#lans.delete(index)
-    const linkLocal = all
-      .find((one) => one.index === index)
-      ?.addresses.find((address) => address.linkLocal)?.address
     try {
       const lan = new Lan({
         index,
         link,
-        linkLocal,
         poller: this.#poller,
         hear: (heard, on) => this.#hear(heard, on),
         isOwn: (mac) => this.#ownMacs.has(mac)

@@ -32,6 +32,7 @@ describe("an address that a node stands by for", () => {
           asked.set(index, addresses)
           if (answers) standbys.hear(heard("has", other))
         },
+        askMachine: () => undefined,
         drain: () => undefined,
         othersHeardAt: () => performance.now()
       }) as unknown as Lan

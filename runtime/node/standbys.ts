@@ -127,9 +127,11 @@ export class Standbys {
     const lan = sample === undefined ? undefined : lanOf(sample.index)
     const sentAt = performance.now()
     if (sample !== undefined && lan !== undefined) {
-      if (sample.own !== undefined) this.#byOwn.set(sample.own, pair)
       const asked = new Set(sample.others.map(({ assignment }) => assignment.address))
-      if (sample.own !== undefined) asked.add(sample.own)
+      if (sample.own !== undefined) {
+        this.#byOwn.set(sample.own, pair)
+        lan.askMachine([sample.own], sample.mac)
+      }
       if (sample.standing !== undefined) asked.add(sample.standing.assignment.address)
       lan.askOne([...asked], sample.mac)
     }
@@ -167,7 +169,8 @@ export class Standbys {
       .filter(([node]) => node !== pair.node)
       .flatMap(([, links]) => links.flatMap((link) => [ownAddress(link, 4), ownAddress(link, 6)]))
       .filter((address) => address !== undefined)
-    await lan.ask([...others, ...gatewaysOf(lan.name)], { probes: 2, gapMillis: times.probeGapMillis * 2 })
+    const often = { probes: 2, gapMillis: times.probeGapMillis * 2 }
+    await lan.askMachines([...others, ...gatewaysOf(lan.name)], often)
     if (lan.othersHeardAt(pair.macs) >= since) return false
     this.#around.say({ _tag: "Deaf", link: lan.name })
     return true

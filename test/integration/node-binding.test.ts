@@ -42,6 +42,15 @@ withParts("an address on a node's link", (shared) => {
     await lab.free([address])
   })
 
+  it("is watched without a probe for its holder's own address", async () => {
+    const address = lab.address(14)
+    await lab.claim([address])
+    await lab.settled([address])
+    await lab.watched([address])
+    await binding.notProbed(lab, address)
+    await lab.free([address])
+  })
+
   it("is handed over when the runtime of a cordoned node is stopped", async () => {
     const addresses = lab.addresses(3, 2)
     await lab.claim(addresses)

@@ -44,6 +44,15 @@ describe("a frame", () => {
     expect(parseFrame(frame, third)).toEqual({ ...heard, toUs: false })
   })
 
+  it("that asks from an address of ours, as a host does that looks for a neighbour, is no probe: it says where we are", () => {
+    const frame = probeFrame("192.0.2.7", ours, theirs, undefined, "192.0.2.1")
+    const heard = { what: "has", address: "192.0.2.1", mac: ours, isReply: false, signature: undefined }
+    expect(parseFrame(frame, theirs)).toEqual({ ...heard, toUs: true })
+    // RFC 826: the target's address, and none of it in the target's MAC.
+    expect(frame.subarray(32, 42).toString("hex")).toBe("000000000000c0000207")
+    expect(frame.subarray(20, 22).toString("hex")).toBe("0001")
+  })
+
   it("that tells of a released address goes to all nodes, and is a probe", () => {
     const released = { term: 7, taken: false, released: true }
     for (const address of ["192.0.2.7", "fd00::7"]) {

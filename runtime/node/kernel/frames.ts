@@ -30,11 +30,12 @@ export const parseFrame = (frame: Buffer, ownMac: string): Heard | undefined => 
 }
 
 /**
- * Asks who has the address, and changes no cache of those who hear it. To all, or with `toMac` to that machine alone.
+ * Asks who has the address. To all, or with `toMac` to that machine alone.
  *
- * IPv4: an ARP probe (RFC 5227 §2.1.1); whoever has it answers us alone. IPv6: with `from`, an address of this link
- * (its link-local one), whoever has it answers us alone. Without, the solicitation is one of duplicate address
- * detection, from `::`, which is answered to all nodes, also when the question came by unicast.
+ * With `from`, an address of this link, as any host does that wants to reach it: whoever has it answers us alone, and
+ * learns where that address is. Without, as a host does that wants to have it, which changes no cache, but makes one that
+ * is about to take the address itself give it up (RFC 5227 §2.1.1, RFC 4862 §5.4.3): in IPv4 an ARP probe, which is
+ * answered to us alone; in IPv6 a solicitation from `::`, which is answered to all nodes, also when it came by unicast.
  *
  * One that is signed as released goes to all nodes (IPv6: ff02::1), so that a switch that snoops multicast passes it
  * on to those who do not have the address; kernels drop it.
@@ -54,7 +55,7 @@ export const probeFrame = (
       to: toMac ?? broadcast,
       operation: 1,
       mac,
-      sender: nobody.subarray(0, 4),
+      sender: from === undefined ? nobody.subarray(0, 4) : addressBytes(from),
       targetMac: nobody,
       target,
       signature

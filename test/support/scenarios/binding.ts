@@ -66,6 +66,21 @@ export const takenOffByHand = async (lab: NodeLab, address: string): Promise<num
   return millis
 }
 
+/** RFC 5227 §2.1.1: a machine that is probed for its own address, while it probes for that itself, gives it up. */
+export const notProbed = async (lab: NodeLab, address: string): Promise<void> => {
+  const { observer } = lab.lan
+  const standby = await until(`somebody to stand by for ${address}`, () => lab.standbyOf(address))
+  const [own, asking] = [await holderOf(lab, address), standby].map((node) => lab.lan.addressesOf(node).lan)
+  const mark = observer.mark()
+  const questions = async () =>
+    (await observer.framesOf(asking!.ipv4, mark)).filter(
+      ({ mac, what }) => mac === asking!.mac && what === "says"
+    )
+  await until(`${standby} to have asked a few times`, async () => (await questions()).length >= 8)
+  const probes = (await observer.framesOf(own!.ipv4, mark)).filter(({ what }) => what === "probes")
+  expect(probes).toEqual([])
+}
+
 /** A link goes down and up again, as when a network configuration is applied, which the node's own addresses survive. */
 export const linkFlaps = async (lab: NodeLab, addresses: ReadonlyArray<string>): Promise<number> => {
   const holder = await holderOf(lab, addresses[0]!)

@@ -12,7 +12,9 @@ const lookMillis = 250
 export class CutOff {
   readonly #around: Surroundings
   readonly #holder: Holder
-  /** Node → what we held with it at stake since it was heard last */
+  /** Nodes that were not heard for a while, and have been asked: their hosts may be there without their runtimes. */
+  readonly #asked = new Set<string>()
+  /** Those that have not answered either. */
   readonly #apart = new Set<string>()
   #timer: ReturnType<typeof setInterval>
 
@@ -44,17 +46,20 @@ export class CutOff {
     const { peers, times, lan: lanOf } = this.#around
     const now = performance.now()
     const stakes = this.#stakes()
-    for (const node of this.#apart) if (!stakes.has(node)) this.#apart.delete(node)
+    for (const known of [this.#asked, this.#apart])
+      for (const node of known) if (!stakes.has(node)) known.delete(node)
     for (const [node, helds] of stakes) {
       const lan = lanOf(helds[0]!.index)
       if (lan === undefined) continue
       const links = peers.linksOf(node)
       const heardAt = Math.max(...links.map(({ mac }) => lan.heardAt(mac)))
       if (now - heardAt < times.apartMillis) {
+        this.#asked.delete(node)
         if (this.#apart.delete(node)) void this.#holder.verify(helds)
         continue
       }
-      this.#apart.add(node)
+      if (this.#asked.has(node)) this.#apart.add(node)
+      this.#asked.add(node)
       for (const link of links) {
         const own = [ownAddress(link, 4), ownAddress(link, 6)].filter((address) => address !== undefined)
         if (own.length > 0) lan.askMachine(own, link.mac)

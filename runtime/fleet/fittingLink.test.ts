@@ -15,6 +15,7 @@ const lan = link("lan", { subnets: ["192.168.0.11/24", "fd00::11/64"] })
 const uplink = link("uplink", { subnets: ["10.0.0.2/16"], defaultRoutes: [4, 6] })
 const wide = link("wide", { subnets: ["192.168.0.0/16"] })
 const chosen = link("bond0", { chosen: true })
+const alone = link("cni0", { subnets: ["203.0.113.7/32", "fd01::7/128"] })
 const down = (one: FleetLink): FleetLink => ({ ...one, carrier: false })
 
 it.each<[string, ReadonlyArray<FleetLink>, string, string | undefined, string | undefined]>([
@@ -23,6 +24,14 @@ it.each<[string, ReadonlyArray<FleetLink>, string, string | undefined, string | 
   ["the narrowest of several subnets", [wide, lan], "192.168.0.250", undefined, "lan"],
   ["the one that works of several subnets", [wide, down(lan)], "192.168.0.250", undefined, "wide"],
   ["the default route's when no subnet contains it", [uplink, lan], "203.0.113.7", undefined, "uplink"],
+  [
+    "the default route's though another has it by itself",
+    [uplink, alone],
+    "203.0.113.7",
+    undefined,
+    "uplink"
+  ],
+  ["the same by IPv6", [uplink, alone], "fd01::7", undefined, "uplink"],
   ["none without a default route", [lan], "203.0.113.7", undefined, undefined],
   ["the one the administrator chose", [uplink, lan, chosen], "192.168.0.250", undefined, "bond0"],
   ["the one it is pinned to before all", [uplink, lan, chosen], "192.168.0.250", "uplink", "uplink"],

@@ -25,12 +25,16 @@ export const fittingLink: FittingLink = (links, address, pin) => {
 const firstSome = (...several: ReadonlyArray<ReadonlyArray<FleetLink>>): ReadonlyArray<FleetLink> =>
   several.find(({ length }) => length > 0) ?? []
 
-/** The length of the longest prefix of the link that contains the address; -1 when none does. */
+/**
+ * The length of the longest prefix of the link that contains the address; -1 when none does. An address alone (/32, /128)
+ * is no subnet: whoever has put an external address somewhere by himself has not said by that where the LAN is.
+ */
 const prefixOf = (link: FleetLink, wanted: ipaddr.IPv4 | ipaddr.IPv6): number => {
   let longest = -1
   for (const text of link.subnets) {
     const subnet = parsed(text)
     if (subnet === undefined || subnet[0].kind() !== wanted.kind()) continue
+    if (subnet[1] === (wanted.kind() === "ipv4" ? 32 : 128)) continue
     if (wanted.match(subnet as never)) longest = Math.max(longest, subnet[1])
   }
   return longest

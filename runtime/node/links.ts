@@ -1,3 +1,4 @@
+import { ipvsLink } from "./kernel/ipvs.ts"
 import type { Link } from "./kernel/types.ts"
 import type { NodeLink } from "./surroundings.ts"
 
@@ -14,10 +15,13 @@ export const parseLinkChoice = (text: string | undefined): LinkChoice => {
 const isChosen = (name: string, choice: LinkChoice): boolean =>
   choice !== undefined && ("name" in choice ? choice.name === name : choice.pattern.test(name))
 
-/** The links that may carry addresses: those with an address of the node's own, a default route, or chosen by name. */
+/**
+ * The links that may carry addresses: those with an address of the node's own, a default route, or chosen by name.
+ * kube-proxy's own has the very addresses that are to be on another.
+ */
 export const usableLinks = (links: ReadonlyArray<Link>, choice: LinkChoice): ReadonlyArray<NodeLink> =>
   links
-    .filter(({ loopback, mac }) => !loopback && mac !== "")
+    .filter(({ name, loopback, mac }) => !loopback && mac !== "" && name !== ipvsLink)
     .map(({ index, name, mac, carrier, defaultRoutes, addresses }) => ({
       index,
       name,

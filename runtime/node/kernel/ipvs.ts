@@ -1,6 +1,9 @@
 import { readFileSync } from "node:fs"
 import type { Link } from "./types.ts"
 
+/** kube-proxy's own link in IPVS mode: it is down, and has every address of every Service. */
+export const ipvsLink = "kube-ipvs0"
+
 const setting = (name: string): string | undefined => {
   try {
     return readFileSync(`/proc/sys/net/ipv4/conf/all/${name}`, "utf8").trim()
@@ -17,7 +20,7 @@ export const ipvsTrouble = (
   links: ReadonlyArray<Pick<Link, "name">>,
   read: (name: string) => string | undefined = setting
 ): string | undefined => {
-  if (!links.some((link) => link.name === "kube-ipvs0")) return undefined
+  if (!links.some((link) => link.name === ipvsLink)) return undefined
   const [ignore, announce] = [read("arp_ignore"), read("arp_announce")]
   return ignore === "1" && announce === "2"
     ? undefined

@@ -12,6 +12,7 @@ import {
   servicesThatHaveLostTheirClaim,
   servicesThatWait,
   servicesThatWaitFor,
+  servicesThatWaitForWhatItCarried,
   servicesThatWaitToShare
 } from "./wakes.ts"
 import { giveBack, hold, keepWhatItCarries, publish } from "./writes.ts"
@@ -32,6 +33,7 @@ import { giveBack, hold, keepWhatItCarries, publish } from "./writes.ts"
 export const allocateOnAnnotate = (settings: Settings) => {
   const ledgerOf = ledgerIndex(settings)
   const putBacks = new PutBacks()
+  const carriedYet = new Set<string>()
   return defineFunction({
     name: "allocate-on-annotate",
     on: [
@@ -41,7 +43,8 @@ export const allocateOnAnnotate = (settings: Settings) => {
       IpClaimPool.specChanged.wakes(servicesThatHaveLostTheirClaim(ledgerOf)),
       IpClaimPool.specChanged.wakes(servicesThatWait(ledgerOf)),
       IpClaimPool.deleted.wakes(servicesThatWait(ledgerOf)),
-      IpClaim.deleted.wakes(servicesThatWaitFor(ledgerOf)),
+      IpClaim.deleted.wakes(servicesThatWaitFor(ledgerOf, carriedYet)),
+      Service.changed.wakes(servicesThatWaitForWhatItCarried(ledgerOf, carriedYet)),
       IpClaim.specChanged.wakes(servicesThatWaitToShare(ledgerOf)),
       Namespace.changed.wakes(servicesThatWait(ledgerOf))
     ],
@@ -66,14 +69,16 @@ export const allocateOnAnnotate = (settings: Settings) => {
         return yield* new RequestRefused({ reason: request.reason, detail: request.message })
       }
       const open = wantsAddress(request) ? stillAskedFor(request, carried) : undefined
-      // What was mended is told for itself; its events wake us for the rest.
-      if (open === undefined || kept !== undefined) return kept
+      const now = kube.find(Service, refOf(service))
+      // It was written, and its event wakes us for the rest.
+      const isWritten = now?.metadata.resourceVersion !== service.metadata.resourceVersion
+      if (open === undefined || isWritten) return kept
       const ledger = kube.index(ledgerOf)
       const key = refKey(refOf(service))
       const chosen = chooseAddresses(ledger, service, open, (entry) => kube.find(Service, entry))
       // It has what it needs; a second family is welcome, and can be had or not.
       const isOptional = carried.length > 0 && open._tag === "Auto" && open.needsAll !== true
-      if (isOptional && Result.isFailure(chosen)) return undefined
+      if (isOptional && Result.isFailure(chosen)) return kept
       const choices = yield* Effect.fromResult(chosen)
       const addresses = choices.map(({ address }) => address)
       // In the same turn as the choice: no other handler of this process comes in between.
@@ -84,7 +89,7 @@ export const allocateOnAnnotate = (settings: Settings) => {
           Effect.catchTag("Conflict", (lost) => giveBack(service, claims, lost)),
           Effect.catchTag("NotFound", (lost) => giveBack(service, claims, lost))
         )
-        return `gave ${addresses.join(" and ")} from ${choices.map(({ pool }) => pool).join(" and ")}`
+        return `${kept === undefined ? "" : `${kept}, and `}gave ${addresses.join(" and ")} from ${choices.map(({ pool }) => pool).join(" and ")}`
       }).pipe(
         Effect.ensuring(
           Effect.sync(() => {

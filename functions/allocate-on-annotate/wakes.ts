@@ -22,18 +22,49 @@ export const servicesThatWait = (ledgerOf: Index<Ledger>): Wakes<any, Service> =
   }
 })
 
-/** The Service that carries the address though its claim is gone; else those that wait for the address that was freed. */
-export const servicesThatWaitFor = (ledgerOf: Index<Ledger>): Wakes<IpClaim, Service> => ({
+/**
+ * The Services that carry the address though its claim is gone; else those that wait for it. `carriedYet` is what was
+ * left to the former: the watches of claims and of Services are two, so a Service that has just lost the address may
+ * still seem to carry it.
+ */
+export const servicesThatWaitFor = (
+  ledgerOf: Index<Ledger>,
+  carriedYet: Set<string>
+): Wakes<IpClaim, Service> => ({
   kind: Service,
   keys: ({ ref }, view) => {
-    const ledger = view.index(ledgerOf)
     const address = addressOfClaimName(ref.name)
-    const owner = address === undefined ? undefined : ledger.rightfulOwner(address)
-    if (owner !== undefined) return [refOfKey(owner)]
-    const pool = address === undefined ? undefined : ledger.poolOf(address)
-    return pool === undefined ? [] : whomItServes(ledger, pool)
+    if (address === undefined) return []
+    const ledger = view.index(ledgerOf)
+    const carriers = ledger.carriersOf(address)
+    if (carriers.length === 0) return whomTheAddressServes(ledger, address)
+    carriedYet.add(address)
+    return carriers.map(refOfKey)
   }
 })
+
+/** The Services that wait for an address whose claim is gone, and which the last Service that carried it has lost by now. */
+export const servicesThatWaitForWhatItCarried = (
+  ledgerOf: Index<Ledger>,
+  carriedYet: Set<string>
+): Wakes<Service, Service> => ({
+  kind: Service,
+  keys: (_event, view) => {
+    if (carriedYet.size === 0) return []
+    const ledger = view.index(ledgerOf)
+    return Array.from(carriedYet).flatMap((address) => {
+      const isClaimed = ledger.claim(address) !== undefined
+      if (!isClaimed && ledger.carriersOf(address).length > 0) return []
+      carriedYet.delete(address)
+      return isClaimed ? [] : whomTheAddressServes(ledger, address)
+    })
+  }
+})
+
+const whomTheAddressServes = (ledger: Ledger, address: string): ReadonlyArray<Ref> => {
+  const pool = ledger.poolOf(address)
+  return pool === undefined ? [] : whomItServes(ledger, pool)
+}
 
 /**
  * The Services that may share the address of this claim by now: one that was in their way has left it, or has other
@@ -66,6 +97,6 @@ export const servicesThatHaveLostTheirClaim = (ledgerOf: Index<Ledger>): Wakes<I
     if (addresses === undefined) return []
     return Array.from(ledger.carriedWithoutClaim())
       .filter(([address]) => addresses.contains(address))
-      .map(([, service]) => refOfKey(service))
+      .flatMap(([, services]) => services.map(refOfKey))
   }
 })

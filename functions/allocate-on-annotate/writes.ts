@@ -1,7 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type Conflict, type Index, Kube, type KubeFailure, type NotFound, refOf } from "#runtime"
-import { familyOf } from "../domain/addresses.ts"
+import { claimName, familyOf } from "../domain/addresses.ts"
 import { addressOfClaim, entryOf, isEntryOf, isSameEntry, newClaim, serviceKeyOf } from "../domain/holding.ts"
 import { type ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
@@ -116,11 +116,13 @@ export interface Keeping {
 }
 
 /** Whether the Service asks for this address, which no claim holds, or at least for nothing else. */
-const isAskedFor = (request: Request, address: string, pool: string | undefined): boolean =>
-  request._tag === "Addresses"
-    ? request.addresses.includes(address)
-    : request._tag !== "Auto" ||
-      (request.families.includes(familyOf(address)) && (request.pool === undefined || request.pool === pool))
+const isAskedFor = (request: Request, address: string, ledger: Ledger): boolean => {
+  if (request._tag === "Addresses") return request.addresses.includes(address)
+  if (request._tag !== "Auto") return true
+  // A pool that is not there yet may contain it when it comes: extip is deployed anew, or a backup restored.
+  const wanted = request.pool === undefined ? undefined : ledger.pool(request.pool)?.addresses
+  return request.families.includes(familyOf(address)) && wanted?.contains(address) !== false
+}
 
 /**
  * Keeps a Service at the addresses that it carries: whatever is missing of claim or publication is mended. An
@@ -142,8 +144,13 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
     const claim = ledger.claim(address)
     if (claim === undefined) {
       const pool = ledger.poolOf(address)
-      if (!isAskedFor(request, address, pool?.name)) left.push(address)
-      else if (
+      // Who may not use the pool, and has no claim, wrote the annotation himself, or copied it.
+      const isForged = pool?.gives === true && !ledger.admits(pool, service)
+      if (isForged || !isAskedFor(request, address, ledger)) {
+        // Taken off it cannot be given back: is it really without a claim?
+        const fresh = yield* kube.get(IpClaim, { namespace: "", name: claimName(address) })
+        if (fresh === undefined) left.push(address)
+      } else if (
         pool === undefined ||
         !ledger.admits(pool, service) ||
         ledger.forbidden(address) !== undefined
@@ -164,11 +171,13 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
     }
   }
   if (left.length > 0) {
-    yield* takeOff(
-      service,
-      carried.filter((address) => !left.includes(address))
-    )
-    return `took ${left.join(" and ")} off: no claim holds it, and the Service asks for another one`
+    const present = yield* takeOff(service, left)
+    const message = `Cleared ${left.join(" and ")}: no claim holds it, and the Service asks for another one or may not have it`
+    if (present !== undefined) {
+      const once = `${left.join()} ${present.metadata.resourceVersion}`
+      yield* kube.note(Service, present, { type: "Normal", reason: "ClearAssignment", message, once })
+    }
+    return message
   }
   if (trouble?._tag === "NotInAnyPool") return yield* trouble
   if (yield* putBack(service, carried, putBacks)) mended.push(`published ${carried.join(" and ")} again`)
@@ -198,16 +207,19 @@ const putBack = Effect.fnUntraced(function* (
   return wrote
 })
 
-/** Takes all but these addresses of ours off the Service, as it is by now. */
-const takeOff = Effect.fnUntraced(function* (service: Service, keep: ReadonlyArray<string>) {
+/** Takes these addresses of ours off the Service, as it is by now; the others stay. */
+const takeOff = Effect.fnUntraced(function* (service: Service, gone: ReadonlyArray<string>) {
   const kube = yield* Kube
   const present = yield* kube.get(Service, refOf(service))
   if (present === undefined || present.metadata.uid !== service.metadata.uid) return
+  const carried = allocatedOf(present)
+  const keep = carried.filter((address) => !gone.includes(address))
+  if (keep.length === carried.length) return
   const ingress = ingressPatch(present, keep)
   const cleared =
     ingress === undefined ? present : yield* kube.patchStatus(Service, refOf(present), at(present), ingress)
   const rest = keep.length === 0 ? withdrawPatch(cleared) : publishPatch(cleared, keep)
-  if (rest !== undefined) yield* kube.patch(Service, refOf(cleared), at(cleared), { ...rest })
+  return rest === undefined ? cleared : yield* kube.patch(Service, refOf(cleared), at(cleared), { ...rest })
 })
 
 /** Ports and key in a claim are what sharing is decided by, so they follow the Service. */
@@ -239,9 +251,6 @@ const takeOver = Effect.fnUntraced(function* (
     return
   }
   const address = addressOfClaim(fresh)
-  yield* takeOff(
-    service,
-    allocatedOf(service).filter((other) => other !== address)
-  )
+  yield* takeOff(service, [address])
   return yield* new AddressTaken({ address, why })
 })

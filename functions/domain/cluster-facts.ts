@@ -1,4 +1,4 @@
-import { type Cidr, canonicalAddress, parseCidr, unusableNetworks } from "./addresses.ts"
+import { type Cidr, canonicalAddress, familyOf, parseCidr, unusableNetworks } from "./addresses.ts"
 import type { Node, Service } from "./kinds.ts"
 import { Networks, Owners } from "./networks.ts"
 import { allocatedOf } from "./publishing.ts"
@@ -39,8 +39,16 @@ const clusterIPsOf = (service: Service | undefined): ReadonlySet<string> =>
       .filter((address) => address !== undefined)
   )
 
-const carriedBy = (service: Service | undefined): ReadonlySet<string> =>
-  new Set(service === undefined ? [] : allocatedOf(service))
+/** At most one address of each family, as we write them: an annotation that somebody wrote himself takes no more. */
+const carriedBy = (service: Service | undefined): ReadonlySet<string> => {
+  if (service === undefined || service.metadata.deletionTimestamp !== undefined) return new Set()
+  const first = new Map<string, string>()
+  for (const address of allocatedOf(service)) {
+    const family = familyOf(address)
+    if (!first.has(family)) first.set(family, address)
+  }
+  return new Set(first.values())
+}
 
 /** The addresses of nodes, their pods' networks, and what Services have: clusterIPs, and what we gave them. Kept up to date. */
 export class ClusterFacts implements AddressFacts {
@@ -73,9 +81,9 @@ export class ClusterFacts implements AddressFacts {
     return this.clusterIPs.of(address)
   }
 
-  /** `namespace/name` of a Service that carries the address (annotation `allocated`), other than `but`. */
-  carrierOf(address: string, but?: string): string | undefined {
-    return this.carriers.of(address, but)
+  /** The Services (`namespace/name`) that carry the address (annotation `allocated`). */
+  carriersOf(address: string): ReadonlyArray<string> {
+    return this.carriers.all(address)
   }
 
   /** Every address that some Service carries. */

@@ -100,7 +100,7 @@ export const whyReleased = (
   if (instead.length > 0 && !carried.includes(address))
     return `its Service holds ${instead.join(" and ")} already`
   // Not carried yet: somebody is between the claim and the Service. Written by hand before, and removed: released.
-  return carried.length === 0 && entry.origin === "external"
+  return !carried.includes(address) && entry.origin === "external"
     ? "its Service no longer lists it in externalIPs"
     : undefined
 }

@@ -130,20 +130,26 @@ export class Ledger {
   }
 
   /**
-   * The Service (`namespace/name`), other than `but`, that carries the address though its claim does not name it: the
-   * claim was lost. The address is that Service's all the same; it is given to nobody else.
+   * A Service (`namespace/name`), other than `but`, that carries the address though its claim does not name it: the
+   * claim was lost. The address is that Service's all the same, and given to nobody whom the claim does not name.
    */
   rightfulOwner(address: string, but?: string): string | undefined {
-    const carrier = this.facts.carrierOf(address, but)
-    if (carrier === undefined) return undefined
-    const named = this.claims.byAddress(address)?.spec.services ?? []
-    return named.some((entry) => serviceKeyOf(entry) === carrier) ? undefined : carrier
+    const carriers = this.facts.carriersOf(address)
+    if (carriers.length === 0) return undefined
+    const named = (this.claims.byAddress(address)?.spec.services ?? []).map(serviceKeyOf)
+    if (but !== undefined && named.includes(but)) return undefined
+    return carriers.find((carrier) => carrier !== but && !named.includes(carrier))
+  }
+
+  /** The Services (`namespace/name`) that carry the address, whether a claim names them or not. */
+  carriersOf(address: string): ReadonlyArray<string> {
+    return this.facts.carriersOf(address)
   }
 
   /** The Services that carry an address without a claim, by address. */
-  *carriedWithoutClaim(): Iterable<readonly [address: string, service: string]> {
+  *carriedWithoutClaim(): Iterable<readonly [address: string, services: ReadonlyArray<string>]> {
     for (const address of this.facts.carried()) {
-      if (this.claims.byAddress(address) === undefined) yield [address, this.facts.carrierOf(address)!]
+      if (this.claims.byAddress(address) === undefined) yield [address, this.facts.carriersOf(address)]
     }
   }
 

@@ -5,9 +5,12 @@ export class Owners {
   /** Address → its owners, in order. */
   private readonly owners = new Map<string, ReadonlyArray<string>>()
 
-  /** The first of its owners, this one not counted. */
-  of(address: string, but?: string): string | undefined {
-    return this.owners.get(address)?.find((owner) => owner !== but)
+  of(address: string): string | undefined {
+    return this.owners.get(address)?.[0]
+  }
+
+  all(address: string): ReadonlyArray<string> {
+    return this.owners.get(address) ?? []
   }
 
   /** Every address that has an owner. */

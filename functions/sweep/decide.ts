@@ -65,8 +65,8 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
   }
   const carried = allocatedOf(service)
   const request = requestOf(service, settings)
-  if (!wantsAddress(request)) {
-    if (request._tag === "None" && carried.length > 0) {
+  if (request._tag === "None") {
+    if (carried.length > 0) {
       const what = `${carried.join(" and ")}, for which it no longer asks`
       drifts.push(drift("StillShown", "free-on-delete", what))
     }
@@ -88,7 +88,7 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
             (entry) => isEntryOf(entry, service) && entry.origin === "allocated"
           )
       )
-    const open = stillAskedFor(request, carried)
+    const open = wantsAddress(request) ? stillAskedFor(request, carried) : undefined
     const fitting = open === undefined ? undefined : fits(service, open, ledger, find, carried.length === 0)
     if (given.length > 0) {
       const what = given.map(addressOfClaim).join(" and ")

@@ -123,7 +123,8 @@ export const consume = async (
   return await consumer.consume({
     max_messages: 1_000,
     group: pinGroup,
-    expires: 5_000,
+    // The place is kept by asking anew, and at rest that is done only when this is over: well within `pinMillis`.
+    expires: 2_000,
     idle_heartbeat: 1_000,
     abort_on_missing_resource: true,
     callback

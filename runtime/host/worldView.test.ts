@@ -138,6 +138,17 @@ describe("the view of a process", () => {
       ["red", ["default/same"]]
     ])
   })
+
+  it("follows an object that was gone and is there again in a new life of the log: the cluster was restored", () => {
+    const view = new WorldView([Thing])
+    event(view, "a", 5, "red")
+    gone(view, "a")
+    view.replaceAll(Thing, new Map([["default/a", view.decode(Thing, raw("a", 3, "white"))!]]))
+    expect(seen(view, "a")).toBe("white")
+    expect(view.isPast(Thing, at("a"), "uid-a", "4")).toBe(false)
+    event(view, "a", 4, "blue")
+    expect(seen(view, "a")).toBe("blue")
+  })
 })
 
 const Small = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 }))

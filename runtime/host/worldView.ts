@@ -106,11 +106,13 @@ export class WorldView implements View {
     if (table.objects.get(key)?.metadata.uid === uid) this.#set(table, key, undefined)
   }
 
-  /** A new life of the log: what it does not hold is gone. */
+  /** A new life of the log: what it does not hold is gone, what it holds is there, though it may have been deleted before. */
   replaceAll(kind: Kind<any>, present: ReadonlyMap<string, KubeObject>): void {
     const table = this.#table(kind)
     for (const key of [...table.objects.keys()]) if (!present.has(key)) this.#set(table, key, undefined)
     for (const [key, after] of present) {
+      // A cluster that was restored from a snapshot has objects again that were gone.
+      this.#deleted.delete(after.metadata.uid)
       const before = table.objects.get(key)?.metadata
       // The same state again is no change: nothing derived from it needs to move.
       if (before?.uid !== after.metadata.uid || before.resourceVersion !== after.metadata.resourceVersion) {

@@ -81,4 +81,25 @@ describe("a handler's writes", () => {
     expect(ended).toMatchObject({ _tag: "Again", cause: expect.stringContaining("there is no such object") })
     expect(view.find(Thing, at("a"))).toBeUndefined()
   })
+
+  it("leave in the view what was created again while the answer that it is gone was on its way", async () => {
+    const { run, api, view } = await bench()
+    await Effect.runPromise(api.remove(Thing, at("a")))
+    const get = api.get.bind(api)
+    const again = api.create(Thing, "default", {
+      metadata: { namespace: "default", name: "a" },
+      spec: { colour: "white" }
+    })
+    api.get = (kind, ref) =>
+      get(kind, ref).pipe(
+        Effect.tapError(() =>
+          Effect.map(again, (raw) => view.applyEvent(Thing, ref, "added", raw.metadata.uid, raw))
+        )
+      )
+    const ended = await run(patched("blue", [...needs, patch(Thing)]))
+    expect(ended).toMatchObject({ _tag: "Again", cause: expect.stringContaining("there is no such object") })
+    expect(view.find(Thing, at("a"))?.spec.colour).toBe("white")
+    const { uid, resourceVersion } = view.find(Thing, at("a"))!.metadata
+    expect(view.isPast(Thing, at("a"), uid, String(Number(resourceVersion) + 1))).toBe(false)
+  })
 })

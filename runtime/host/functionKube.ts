@@ -242,16 +242,19 @@ export class FunctionKube implements KubeShape {
 
   #fresh<A extends KubeObject>(kind: Kind<A>, ref: Ref): Effect.Effect<A | undefined, KubeFailure> {
     const { api, view } = this.#options
-    return api.get(kind, ref).pipe(
-      Effect.map((raw) => view.applyWrite(kind, raw)),
-      Effect.catchTag("NotFound", () =>
-        Effect.sync(() => {
-          const present = view.find(kind, ref)
-          if (present !== undefined) view.applyGone(kind, ref, present.metadata.uid)
-          return undefined
-        })
+    return Effect.suspend(() => {
+      // As it is now: when the answer comes, the name may already be that of another object.
+      const before = view.find(kind, ref)
+      return api.get(kind, ref).pipe(
+        Effect.map((raw) => view.applyWrite(kind, raw)),
+        Effect.catchTag("NotFound", () =>
+          Effect.sync(() => {
+            if (before !== undefined) view.applyGone(kind, ref, before.metadata.uid)
+            return undefined
+          })
+        )
       )
-    )
+    })
   }
 
   #demand(kind: Kind<any>, verb: KubeVerb, subresource: "" | "status"): void {

@@ -11,6 +11,7 @@ import {
 import { nanos } from "@nats-io/transport-node"
 import type { FunctionDefinition } from "../Function.ts"
 import { resourceSubjects, tickSubject, wakeSubjects } from "../nats/names.ts"
+import type { Hydrated } from "./reader.ts"
 
 /** After so long without a sign of life an event is given to another host. Longer work says that it goes on. */
 export const ackWaitMillis = 5_000
@@ -60,22 +61,28 @@ const find = async (jsm: JetStreamManager, name: string): Promise<ConsumerInfo |
 
 /**
  * Makes the function's durable consumer, or takes the one that is there. A new one begins behind what the view holds;
- * what is in the view is then woken once. So is everything when events have aged out of the log unseen.
+ * what is in the view is then woken once. So is everything when events have aged out of the log unseen, or when the log
+ * went back in time: what came since was looked at with a view of before.
  *
  * @throws when the log is another one by now: the view's sequence says nothing about that.
  */
 export const ensureConsumer = async (
   jsm: JetStreamManager,
   fn: FunctionDefinition<any>,
-  view: { readonly created: string; readonly sequence: number }
+  view: Pick<Hydrated, "created" | "sequence" | "wentBack">
 ): Promise<EnsuredConsumer> => {
   const subjects = subjectsOf(fn)
   const filter = { filter_subjects: [...subjects] }
+  let found = await find(jsm, fn.name)
+  // Only now: the consumer may not seem to be ahead of a log that has grown meanwhile.
   const { created, state } = await jsm.streams.info("KUBE")
   if (created !== view.created) throw new Error("the log is another one now")
-  let found = await find(jsm, fn.name)
-  if (found !== undefined && found.config.metadata?.[lifeKey] !== created) {
-    // Made for the log before this one, in the moment of its end: it would wait for a sequence far ahead.
+  if (
+    found !== undefined &&
+    (found.config.metadata?.[lifeKey] !== created || found.delivered.stream_seq > state.last_seq)
+  ) {
+    // Made for the log before this one, in the moment of its end, or for what the log was before it went back in time:
+    // it would wait for a sequence far ahead.
     await jsm.consumers.delete("KUBE", fn.name)
     found = undefined
   }
@@ -105,7 +112,7 @@ export const ensureConsumer = async (
     return { wakeAll: true }
   }
   const missed = found.num_pending > 0 && found.delivered.stream_seq + 1 < state.first_seq
-  return { wakeAll: missed || found.config.metadata?.[wokenKey] !== "true" }
+  return { wakeAll: missed || view.wentBack || found.config.metadata?.[wokenKey] !== "true" }
 }
 
 /** Everything in the view has been woken once: the next host need not. */

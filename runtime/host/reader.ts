@@ -39,6 +39,8 @@ export interface Hydrated {
   readonly created: string
   /** The log's last sequence that the view held when it was whole. */
   readonly sequence: number
+  /** The same log, but it is not what it was: in the life before, the view was not that of what came since. */
+  readonly wentBack: boolean
   readonly lost: AbortSignal
 }
 
@@ -49,6 +51,10 @@ export class Reader {
   readonly #options: ReaderOptions
   /** The log's last sequence that is in the view. */
   position = 0
+  /** `Nats-Msg-Id` of the event there; `undefined` while the position is that of the bucket. */
+  #positionId: string | undefined
+  /** The life of the log that was lost because it went back in time. */
+  #wentBack: string | undefined
   #waiters: Array<{ readonly sequence: number; readonly resolve: () => void }> = []
 
   constructor(options: ReaderOptions) {
@@ -75,7 +81,8 @@ export class Reader {
           continue
         }
         const stop = await this.#follow(created, lost, both)
-        const hydrated = { created, sequence: this.position, lost: both }
+        const wentBack = this.#wentBack === created
+        const hydrated = { created, sequence: this.position, wentBack, lost: both }
         this.#options.say({
           _tag: "Hydrated",
           created,
@@ -129,6 +136,7 @@ export class Reader {
     })
     for (const kind of kinds) view.replaceAll(kind, present.get(resourceToken(kind))!)
     this.position = position
+    this.#positionId = undefined
     return incarnation.created
   }
 
@@ -164,6 +172,7 @@ export class Reader {
             view.applyEvent(kind, parsed.ref, parsed.verb, uid, message.json<RawObject>())
           }
         }
+        this.#positionId = message.headers?.get("Nats-Msg-Id") || undefined
         this.#moveTo(message.seq)
         received = message.info.deliverySequence
         if (message.info.pending === 0) caughtUp.resolve()
@@ -195,9 +204,10 @@ export class Reader {
       await delay(checkMillis, undefined, { signal }).catch(() => undefined)
       if (signal.aborted || !this.#options.isConnected()) continue
       // As we know it now: while the answer is on its way, the log and we go on.
-      const known = { created, sequence: this.position, id: undefined }
+      const known = { created, sequence: this.position, id: this.#positionId }
       const loss = await lossOf(this.#options.jsm, known).catch(() => undefined)
       if (loss !== undefined) {
+        this.#wentBack = created
         this.#options.say({ _tag: "Lost", message: loss })
         lost.abort()
       }

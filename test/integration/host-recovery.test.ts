@@ -1,7 +1,8 @@
-import { rmSync } from "node:fs"
+import { cpSync, rmSync } from "node:fs"
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { BridgeNews } from "../../runtime/bridge/bridge.ts"
+import { wokenKey } from "../../runtime/host/consumer.ts"
 import { defineFunction, every, Kube, patch, read, refOf } from "../../runtime/index.ts"
 import { ConfigMap, ConfigMaps, isIn } from "../support/configMaps.ts"
 import { withParts } from "../support/parts.ts"
@@ -81,6 +82,69 @@ withParts("a function host in trouble", (shared) => {
     await stack.client.jsm.consumers.delete("KUBE", "again")
     await setAll("b")
     await copied("again", "b")
+    await host.stop()
+  })
+
+  it("makes a consumer again that is ahead of the log, and wakes the function for everything", async () => {
+    await setAll("a")
+    host = await stack.host([copier("ahead")])
+    await copied("ahead", "a")
+    const { config } = await until("everything to have been woken", async () => {
+      const seen = await stack.client.jsm.consumers.info("KUBE", "ahead")
+      return seen.config.metadata?.[wokenKey] !== undefined && seen
+    })
+    await host.stop()
+    await stack.client.jsm.consumers.delete("KUBE", "ahead")
+    await stack.client.jsm.consumers.add("KUBE", { ...config, opt_start_seq: 1_000_000 })
+    await setAll("b")
+    host = await stack.host([copier("ahead")])
+    await copied("ahead", "b")
+    await setAll("c")
+    await copied("ahead", "c")
+    await host.stop()
+  })
+
+  it("notices that the log went back in time and has grown since, and acts on what has come since", async () => {
+    await setAll("a")
+    let looks = true
+    host = await stack.host([copier("back")], { isConnected: () => looks })
+    await copied("back", "a")
+    const { jsm, js } = stack.client
+    const isIdle = async () => {
+      const { config, num_pending, num_ack_pending } = await jsm.consumers.info("KUBE", "back")
+      return config.metadata?.[wokenKey] !== undefined && num_pending + num_ack_pending === 0
+    }
+    await until("the function to have nothing left to do", isIdle)
+    const { kill, start } = stack.nats.process
+    const copy = `${stack.nats.storeDir}-copy`
+    await bridge.stop()
+    await Effect.runPromise(kill("SIGKILL"))
+    cpSync(stack.nats.storeDir, copy, { recursive: true })
+    await Effect.runPromise(start)
+    bridge = await stack.bridge([ConfigMap])
+    await setAll("b")
+    await copied("back", "b")
+    await until("the function to have nothing left to do", isIdle)
+    const before = await jsm.streams.info("KUBE")
+    // Nobody sees it while it is shorter than it was: what was lost is published again by then, and more.
+    looks = false
+    await bridge.stop()
+    await Effect.runPromise(kill("SIGKILL"))
+    rmSync(stack.nats.storeDir, { recursive: true })
+    cpSync(copy, stack.nats.storeDir, { recursive: true })
+    await setAll("c")
+    await Effect.runPromise(start)
+    bridge = await stack.bridge([ConfigMap])
+    const tick = () => js.publish("kube.tick.some-function", "")
+    await until("the log to be longer than it was", async () => (await tick()).seq > before.state.last_seq)
+    await until("the function to have nothing left to do", isIdle)
+    expect((await jsm.streams.info("KUBE")).created).toBe(before.created)
+    looks = true
+    await copied("back", "c")
+    expect(host.news).toContainEqual({
+      _tag: "Lost",
+      message: "the stream KUBE went back in time and has grown since"
+    })
     await host.stop()
   })
 

@@ -10,7 +10,7 @@ import {
 } from "@nats-io/jetstream"
 import { nanos } from "@nats-io/transport-node"
 import type { FunctionDefinition } from "../Function.ts"
-import { resourceSubjects, tickSubject, wakeSubjects } from "../nats/names.ts"
+import { resourceSubjects, resourceToken, tickSubject, wakeSubjects } from "../nats/names.ts"
 import type { Hydrated } from "./reader.ts"
 
 /** After so long without a sign of life an event is given to another host. Longer work says that it goes on. */
@@ -22,6 +22,7 @@ const maxHeld = 50_000
 
 const pinGroup = "host"
 
+/** Up to which sequence of the log somebody has woken the function for everything that was in the view. */
 export const wokenKey = "extip.ipcontroller.ext/woken"
 /** The life of the log that the consumer's first sequence is meant for. */
 const lifeKey = "extip.ipcontroller.ext/log-created"
@@ -69,7 +70,7 @@ const find = async (jsm: JetStreamManager, name: string): Promise<ConsumerInfo |
 export const ensureConsumer = async (
   jsm: JetStreamManager,
   fn: FunctionDefinition<any>,
-  view: Pick<Hydrated, "created" | "sequence" | "wentBack">
+  view: Pick<Hydrated, "created" | "sequence" | "newest" | "wentBack">
 ): Promise<EnsuredConsumer> => {
   const subjects = subjectsOf(fn)
   const filter = { filter_subjects: [...subjects] }
@@ -111,13 +112,32 @@ export const ensureConsumer = async (
     await jsm.consumers.update("KUBE", fn.name, { ...filter, metadata: { [lifeKey]: created } } as never)
     return { wakeAll: true }
   }
-  const missed = found.num_pending > 0 && found.delivered.stream_seq + 1 < state.first_seq
-  return { wakeAll: missed || view.wentBack || found.config.metadata?.[wokenKey] !== "true" }
+  const woken = found.config.metadata?.[wokenKey]
+  const seen = Math.max(found.delivered.stream_seq, Number(woken ?? 0))
+  const missed =
+    found.num_pending > 0
+      ? found.delivered.stream_seq + 1 < state.first_seq
+      : // Nothing is to come. For a function with little to do, `first_seq` is past what it was given last in any case.
+        followed(fn).some((resource) => (view.newest.get(resource) ?? 0) > seen)
+  return { wakeAll: missed || view.wentBack || woken === undefined }
 }
 
+/** The resources of which the function is given every new state. */
+const followed = (fn: FunctionDefinition<any>): ReadonlyArray<string> =>
+  fn.on.flatMap(({ source }) =>
+    source._tag === "Events" && source.verbs.includes("added") && source.verbs.includes("modified")
+      ? [resourceToken(source.kind)]
+      : []
+  )
+
 /** Everything in the view has been woken once: the next host need not. */
-export const markWoken = async (jsm: JetStreamManager, name: string, created: string): Promise<void> => {
-  await jsm.consumers.update("KUBE", name, { metadata: { [lifeKey]: created, [wokenKey]: "true" } } as never)
+export const markWoken = async (
+  jsm: JetStreamManager,
+  name: string,
+  { created, sequence }: Pick<Hydrated, "created" | "sequence">
+): Promise<void> => {
+  const metadata = { [lifeKey]: created, [wokenKey]: String(sequence) }
+  await jsm.consumers.update("KUBE", name, { metadata } as never)
 }
 
 /** Begins to receive. One host at a time is given the function's events: the one that the server has pinned. */

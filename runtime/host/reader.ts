@@ -39,6 +39,8 @@ export interface Hydrated {
   readonly created: string
   /** The log's last sequence that the view held when it was whole. */
   readonly sequence: number
+  /** Resource → the sequence that the newest state in the bucket had in the log, which may have let go of it since */
+  readonly newest: ReadonlyMap<string, number>
   /** The same log, but it is not what it was: in the life before, the view was not that of what came since. */
   readonly wentBack: boolean
   readonly lost: AbortSignal
@@ -75,14 +77,15 @@ export class Reader {
       const lost = new AbortController()
       const both = AbortSignal.any([signal, lost.signal])
       try {
-        const created = await this.#hydrate()
-        if (created === undefined) {
+        const whole = await this.#hydrate()
+        if (whole === undefined) {
           await delay(200, undefined, { signal })
           continue
         }
+        const { created, newest } = whole
         const stop = await this.#follow(created, lost, both)
         const wentBack = this.#wentBack === created
-        const hydrated = { created, sequence: this.position, wentBack, lost: both }
+        const hydrated = { created, sequence: this.position, newest, wentBack, lost: both }
         this.#options.say({
           _tag: "Hydrated",
           created,
@@ -106,7 +109,7 @@ export class Reader {
   }
 
   /** Reads the whole state; `undefined` while the bridge has not said that it is whole. */
-  async #hydrate(): Promise<string | undefined> {
+  async #hydrate(): Promise<Pick<Hydrated, "created" | "newest"> | undefined> {
     const { js, jsm, kinds, view, say } = this.#options
     const incarnation = await readIncarnation(jsm)
     if (incarnation === undefined) {
@@ -123,12 +126,15 @@ export class Reader {
     const byToken = new Map(kinds.map((kind) => [resourceToken(kind), kind]))
     const prefix = "$KV.kube."
     let position = 0
+    const newest = new Map<string, number>()
     const filters = kinds.map((kind) => `${prefix}${resourceToken(kind)}.>`)
     const bucket = { stream: "KV_kube", filters, lastPerSubject: true }
     await readAll(js, bucket, (message) => {
       const parsed = parseSubject(`kube.${message.subject.slice(prefix.length)}.added`)
-      position = Math.max(position, originSequence(message.headers?.get("Nats-Stream-Source") ?? ""))
+      const sequence = originSequence(message.headers?.get("Nats-Stream-Source") ?? "")
+      position = Math.max(position, sequence)
       if (parsed !== undefined && (message.headers?.get("KV-Operation") ?? "") === "") {
+        newest.set(parsed.resource, Math.max(sequence, newest.get(parsed.resource) ?? 0))
         // Decoded here, one by one: the bodies of 20,000 objects at once would be most of the process.
         const object = view.decode(byToken.get(parsed.resource)!, message.json<RawObject>())
         if (object !== undefined) present.get(parsed.resource)!.set(refKey(parsed.ref), object)
@@ -137,7 +143,7 @@ export class Reader {
     for (const kind of kinds) view.replaceAll(kind, present.get(resourceToken(kind))!)
     this.position = position
     this.#positionId = undefined
-    return incarnation.created
+    return { created: incarnation.created, newest }
   }
 
   /** Follows the log, and returns once the view holds everything that was in it when we began. */

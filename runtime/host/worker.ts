@@ -108,7 +108,7 @@ export class Worker {
           this.#isReceiving = true
           if (wakeAll) {
             const settle = () => {
-              if (!signal.aborted) markWoken(jsm, fn.name, hydrated.created).catch(() => undefined)
+              if (!signal.aborted) markWoken(jsm, fn.name, hydrated).catch(() => undefined)
             }
             this.#wake(this.#targets.all(), {
               sequence: 0,

@@ -85,6 +85,60 @@ withParts("a function host in trouble", (shared) => {
     await host.stop()
   })
 
+  it("wakes a function for everything when events that it has not seen have aged out of the log, once", async () => {
+    const { jsm } = stack.client
+    const runs: Array<string> = []
+    const noter = defineFunction({
+      name: "aged",
+      on: [ConfigMap.changed],
+      when: isIn("host-recovery"),
+      needs: [read(ConfigMap)],
+      handle: (map: ConfigMap) => Effect.sync(() => void runs.push(map.metadata.name))
+    })
+    const seen = () => jsm.consumers.info("KUBE", "aged")
+    const wokenUpTo = async (sequence: number) => {
+      await until(
+        "the function to have been woken for everything, and to have nothing left to do",
+        async () => {
+          const { config, num_pending, num_ack_pending } = await seen()
+          return Number(config.metadata?.[wokenKey]) >= sequence && num_pending + num_ack_pending === 0
+        }
+      )
+    }
+    /** As they are removed when their time has come, the oldest first. */
+    const age = async () => {
+      const { state } = await jsm.streams.info("KUBE")
+      for (let seq = state.first_seq; seq <= state.last_seq; seq++)
+        await jsm.streams.deleteMessage("KUBE", seq)
+      return state.last_seq
+    }
+    host = await stack.host([noter])
+    await wokenUpTo(1)
+    await host.stop()
+    const before = runs.length
+    await setAll("aged")
+    await until("the events to be in the log", async () => (await seen()).num_pending >= 10)
+    const last = await age()
+    expect((await seen()).num_pending).toBe(0)
+    host = await stack.host([noter])
+    await wokenUpTo(last)
+    await host.stop()
+    const all = (await maps.list()).map(({ metadata }) => metadata.name)
+    expect(new Set(runs.slice(before))).toEqual(new Set(all))
+    const woken = runs.length
+    await age()
+    host = await stack.host([noter])
+    await maps.create("map-aged", { from: "aged" })
+    await until("the new one to be seen", () => runs.includes("map-aged"))
+    await host.stop()
+    await age()
+    host = await stack.host([noter])
+    await maps.create("map-aged-too", { from: "aged" })
+    await until("the new one to be seen", () => runs.includes("map-aged-too"))
+    await host.stop()
+    expect(new Set(runs.slice(woken))).toEqual(new Set(["map-aged", "map-aged-too"]))
+  })
+
   it("makes a consumer again that is ahead of the log, and wakes the function for everything", async () => {
     await setAll("a")
     host = await stack.host([copier("ahead")])

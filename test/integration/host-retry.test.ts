@@ -38,7 +38,7 @@ withParts("a handler that fails", (shared) => {
     const host = await stack.host([fn], options)
     await until(`${fn.name} to have been woken for what there is`, async () => {
       const { config } = await stack.client.jsm.consumers.info("KUBE", fn.name)
-      return config.metadata?.[wokenKey] === "true"
+      return config.metadata?.[wokenKey] !== undefined
     })
     return host
   }

@@ -6,7 +6,7 @@ import { Deposed, LogLost } from "./publisher.ts"
 
 export interface StandingOptions {
   readonly jsm: JetStreamManager
-  readonly lease: Lease
+  readonly lease: Pick<Lease, "isHeld" | "renew">
   readonly isConnected: () => boolean
   /** The end of the log as we know it now. */
   readonly end: () => LogEnd
@@ -58,9 +58,9 @@ export class Standing {
         await delay(connectedPollMillis, undefined, { signal })
         continue
       }
+      const done = new AbortController()
       try {
-        const { signal: lost } = this.#disconnected
-        await Promise.race([this.#ask(), rejected(lost)])
+        await Promise.race([this.#ask(), rejected(this.#disconnected.signal, done.signal)])
         this.#isVerified = true
         return
       } catch (cause) {
@@ -69,6 +69,8 @@ export class Standing {
           throw cause
         }
         await delay(retryMillis, undefined, { signal })
+      } finally {
+        done.abort()
       }
     }
   }
@@ -84,7 +86,8 @@ export class Standing {
   }
 }
 
-const rejected = (signal: AbortSignal): Promise<never> =>
+/** Rejects when the signal says so. Once it is done it listens no more: a connection may last for months. */
+const rejected = (signal: AbortSignal, done: AbortSignal): Promise<never> =>
   new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true })
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true, signal: done })
   })

@@ -1,13 +1,16 @@
 import type { JsMsg } from "@nats-io/jetstream"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { expect, it } from "vitest"
+import { describe, expect, it } from "vitest"
+import type { FleetEvent } from "../Fleet.ts"
 import { defineFunction } from "../Function.ts"
+import type { FleetState } from "../fleet/state.ts"
 import { defineKind, Metadata, refOf } from "../Kind.ts"
-import { read } from "../Needs.ts"
-import type { Wakes } from "../Trigger.ts"
-import { targetKey } from "./run.ts"
-import { Targets } from "./targets.ts"
+import { read, seeFleet } from "../Needs.ts"
+import { parseSubject, wakeSubject } from "../nats/names.ts"
+import { fleetChanged, type Wakes } from "../Trigger.ts"
+import { describeTarget, type Target, targetKey } from "./run.ts"
+import { type Faulty, Targets } from "./targets.ts"
 import { WorldView } from "./worldView.ts"
 
 const schema = Schema.Struct({ metadata: Metadata })
@@ -66,4 +69,99 @@ it("wakes nobody by a change of status alone", () => {
   const wake = open()
   wake(modified("a", 1))
   expect(wake(modified("a", 1))).toEqual(new Set())
+})
+
+describe("a mapping that throws", () => {
+  const Thing = defineKind({
+    group: "test.ext",
+    version: "v1",
+    kind: "Thing",
+    plural: "things",
+    namespaced: false,
+    schema
+  })
+  const threw = new Error("a fault of the function's own")
+  const sweep = defineFunction({
+    name: "sweep-on-change",
+    on: [
+      Thing.changed.wakes({
+        kind: Pool,
+        keys: ({ ref }) => {
+          if (ref.name === "bad") throw threw
+          return [{ namespace: "", name: `pool-of-${ref.name}` }]
+        }
+      }),
+      Thing.changed.wakes({ kind: Pool, keys: () => [{ namespace: "", name: "spare" }] })
+    ],
+    needs: [read(Thing, Pool)],
+    handle: () => Effect.void
+  })
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+  const keys = (found: ReadonlyArray<Target>) => new Set(found.map(targetKey))
+  const bench = () => {
+    const view = new WorldView([Thing, Pool])
+    for (const name of ["bad", "good"]) {
+      const metadata = { name, uid: name, resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z" }
+      view.applyEvent(Thing, { namespace: "", name }, "added", name, { metadata })
+    }
+    const faults: Array<ReadonlyArray<unknown>> = []
+    const faulty: Faulty = (object, ...more) => faults.push([object && describeTarget(object), ...more])
+    return { targets: new Targets(sweep, view, faulty), faults }
+  }
+  const event = (name: string) => {
+    const message = {
+      subject: `kube.test_ext.things._.${name}.modified`,
+      headers: new Map([["traceparent", traceparent]])
+    } as unknown as JsMsg
+    return [parseSubject(message.subject)!, message] as const
+  }
+
+  it("is told of with its object and trace, and keeps no other trigger or object from waking theirs", () => {
+    const { targets, faults } = bench()
+    expect(keys(targets.ofEvent(...event("bad")))).toEqual(new Set(["pools/spare"]))
+    expect(faults).toEqual([["things.test.ext/bad", threw, traceparent]])
+    expect(keys(targets.ofEvent(...event("good")))).toEqual(new Set(["pools/pool-of-good", "pools/spare"]))
+    expect(faults).toHaveLength(1)
+  })
+
+  it("keeps no other object out when everything is woken", () => {
+    const { targets, faults } = bench()
+    expect(keys(targets.all())).toEqual(new Set(["pools/pool-of-good", "pools/spare"]))
+    expect(faults).toEqual([["things.test.ext/bad", threw, undefined]])
+  })
+
+  it("is asked again when its object is retried", () => {
+    const { targets, faults } = bench()
+    const wake = (name: string) => {
+      const subject = wakeSubject(sweep.name, Thing, { namespace: "", name })
+      const received = targets.read({ subject } as JsMsg)
+      return keys(received._tag === "Direct" ? received.targets : [])
+    }
+    expect(wake("good")).toEqual(new Set(["pools/pool-of-good", "pools/spare"]))
+    expect(faults).toEqual([])
+    wake("bad")
+    expect(faults).toEqual([["things.test.ext/bad", threw, undefined]])
+  })
+
+  it("for what happened in the fleet is told of, and keeps no other trigger from waking its objects", () => {
+    const follow = defineFunction({
+      name: "follow-on-join",
+      on: [
+        fleetChanged(["joined"]).wakes({
+          kind: Pool,
+          keys: () => {
+            throw threw
+          }
+        }),
+        fleetChanged(["joined"]).wakes({ kind: Pool, keys: () => [{ namespace: "", name: "spare" }] })
+      ],
+      needs: [read(Pool), seeFleet],
+      handle: () => Effect.void
+    })
+    const faults: Array<ReadonlyArray<unknown>> = []
+    const targets = new Targets(follow, new WorldView([Pool]), (...fault) => faults.push(fault))
+    const joined: FleetEvent = { what: "joined", node: "n1" }
+    expect(keys(targets.ofFleet(joined, {} as FleetState))).toEqual(new Set(["pools/spare"]))
+    expect(faults).toEqual([[undefined, threw, undefined]])
+  })
 })

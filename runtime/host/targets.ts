@@ -23,10 +23,21 @@ interface OfEvents {
   readonly source: Extract<Trigger<any>["source"], { readonly _tag: "Events" }>
 }
 
-/** Says for whom a function is to run. */
+/**
+ * Told of a mapping that threw instead of saying whom to wake: for which object, and in which trace. What happened in the
+ * fleet is no object.
+ */
+export type Faulty = (object: Target | undefined, thrown: unknown, traceparent: string | undefined) => void
+
+const rethrow: Faulty = (_object, thrown) => {
+  throw thrown
+}
+
+/** Says for whom a function is to run. A mapping that throws wakes nobody, and keeps no other from doing so. */
 export class Targets {
   readonly #fn: FunctionDefinition<any>
   readonly #view: View
+  readonly #faulty: Faulty
   /** Resource → the triggers that its events may pull */
   readonly #triggers: ReadonlyMap<string, ReadonlyArray<OfEvents>>
   /** Resources with a trigger that looks at the spec only. */
@@ -34,8 +45,9 @@ export class Targets {
   /** uid → the generation whose event came last, for those */
   readonly #generations = new Map<string, string>()
 
-  constructor(fn: FunctionDefinition<any>, view: View) {
+  constructor(fn: FunctionDefinition<any>, view: View, faulty = rethrow) {
     this.#fn = fn
+    this.#faulty = faulty
     const ofEvents = fn.on.flatMap((trigger) =>
       trigger.source._tag === "Events" ? [{ trigger, source: trigger.source }] : []
     )
@@ -65,7 +77,7 @@ export class Targets {
     return (this.#triggers.get(resource) ?? []).flatMap(({ trigger, source }) => {
       if (!source.verbs.includes(verb)) return []
       if (source.specOnly && verb === "modified" && !isNewSpec) return []
-      return this.#of(trigger, source.kind, ref, verb)
+      return this.#of(trigger, source.kind, ref, verb, message)
     })
   }
 
@@ -82,7 +94,7 @@ export class Targets {
 
   /** For something that happened in the fleet. */
   ofFleet(event: FleetEvent, fleet: FleetState): ReadonlyArray<Target> {
-    return this.#fn.on.flatMap((trigger) => fleetTargets(trigger, event, this.#view, fleet))
+    return this.#fn.on.flatMap((trigger) => this.#ofTrigger(trigger, event, fleet))
   }
 
   /** For everything in the fleet that its triggers match, as if it had just happened. */
@@ -91,7 +103,7 @@ export class Targets {
     for (const trigger of this.#fn.on) {
       if (trigger.source._tag !== "Fleet") continue
       for (const event of asEvents(fleet, trigger.source.what)) {
-        for (const target of fleetTargets(trigger, event, this.#view, fleet)) {
+        for (const target of this.#ofTrigger(trigger, event, fleet)) {
           targets.set(targetKey(target), target)
         }
       }
@@ -99,17 +111,42 @@ export class Targets {
     return [...targets.values()]
   }
 
-  #of(trigger: Trigger<any>, kind: Kind<any>, ref: Ref, verb: Verb): ReadonlyArray<Target> {
+  #of(trigger: Trigger<any>, kind: Kind<any>, ref: Ref, verb: Verb, message?: JsMsg): ReadonlyArray<Target> {
     const gives = trigger.gives === "key" ? "key" : "object"
     const { map } = trigger
     if (map === undefined) return [{ _tag: "Object", kind, ref, gives }]
-    const event = { ref, verb, now: this.#view.find(kind, ref) }
-    return Array.from(map.keys(event, this.#view), (mapped) => ({
-      _tag: "Object",
-      kind: map.kind,
-      ref: mapped,
-      gives
-    }))
+    try {
+      const event = { ref, verb, now: this.#view.find(kind, ref) }
+      return Array.from(map.keys(event, this.#view), (mapped) => ({
+        _tag: "Object",
+        kind: map.kind,
+        ref: mapped,
+        gives
+      }))
+    } catch (thrown) {
+      const object: Target = { _tag: "Object", kind, ref, gives: "key" }
+      this.#faulty(object, thrown, message?.headers?.get("traceparent"))
+      return []
+    }
+  }
+
+  #ofTrigger(
+    { source, target, gives }: Trigger<any>,
+    event: FleetEvent,
+    fleet: FleetState
+  ): ReadonlyArray<Target> {
+    if (source._tag !== "Fleet" || !source.what.includes(event.what)) return []
+    try {
+      return Array.from(source.keys(event, this.#view, fleet), (ref) => ({
+        _tag: "Object",
+        kind: target!,
+        ref,
+        gives: gives === "key" ? "key" : "object"
+      }))
+    } catch (thrown) {
+      this.#faulty(undefined, thrown, undefined)
+      return []
+    }
   }
 
   #ofWake(resource: string, ref: Ref): ReadonlyArray<Target> {
@@ -118,7 +155,11 @@ export class Targets {
     )
     // One that hands over the object's key is asked first: the object may be gone.
     const trigger = triggers.find(({ gives }) => gives === "key") ?? triggers[0]
-    if (trigger === undefined) return []
+    if (trigger === undefined) {
+      // It is not for the function itself: a mapping that threw is asked again.
+      const mapped = (this.#triggers.get(resource) ?? []).filter(({ trigger }) => trigger.map !== undefined)
+      return mapped.flatMap(({ trigger, source }) => this.#of(trigger, source.kind, ref, source.verbs[0]!))
+    }
     return [{ _tag: "Object", kind: trigger.target!, ref, gives: trigger.gives === "key" ? "key" : "object" }]
   }
 
@@ -130,24 +171,6 @@ export class Targets {
     return isNew
   }
 }
-
-const fleetTargets = (
-  { source, target, gives }: Trigger<any>,
-  event: FleetEvent,
-  view: View,
-  fleet: FleetState
-): ReadonlyArray<Target> =>
-  source._tag === "Fleet" && source.what.includes(event.what)
-    ? Array.from(
-        source.keys(event, view, fleet),
-        (ref): Target => ({
-          _tag: "Object",
-          kind: target!,
-          ref,
-          gives: gives === "key" ? "key" : "object"
-        })
-      )
-    : []
 
 /** What the event's headers tell of who made the change. */
 export const wokenBy = (message: JsMsg): Woken => {

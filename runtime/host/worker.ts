@@ -6,6 +6,7 @@ import type { FunctionDefinition } from "../Function.ts"
 import type { Acks } from "./acks.ts"
 import { ackWaitMillis, consume, ensureConsumer, markWoken, unpin } from "./consumer.ts"
 import { Delivery } from "./delivery.ts"
+import { concludeMapping } from "./faultyMapping.ts"
 import { fromFleet, type Held } from "./held.ts"
 import type { HostMetrics } from "./metrics.ts"
 import type { OutcomeNews } from "./outcomes.ts"
@@ -61,7 +62,11 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options
-    this.#targets = new Targets(options.fn, options.services.view)
+    this.#targets = new Targets(
+      options.fn,
+      options.services.view,
+      (...fault) => void concludeMapping(options, ...fault)
+    )
     this.#work = startWork(this.#options)
   }
 

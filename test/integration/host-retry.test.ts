@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { FunctionDefinition } from "../../runtime/Function.ts"
 import { wokenKey } from "../../runtime/host/consumer.ts"
+import { publishWake } from "../../runtime/host/host.ts"
 import { type Disposition, defineFunction, Reject, Retry, RetryAfter, read } from "../../runtime/index.ts"
 import { ConfigMap, ConfigMaps, isIn } from "../support/configMaps.ts"
 import { withParts } from "../support/parts.ts"
@@ -120,5 +121,54 @@ withParts("a handler that fails", (shared) => {
       ({ reason }) => reason === "NotLikeThis"
     )
     expect(events).toMatchObject([{ type: "Warning", message: "the data is not like this", count: 1 }])
+  })
+
+  it("in the mapping of a trigger parks its object: others go on, the host lives, and a retry asks it again", async () => {
+    const seen: Array<string> = []
+    let isMended = false
+    const fn = defineFunction({
+      name: "map-on-change",
+      on: [
+        ConfigMap.changed.wakes({
+          kind: ConfigMap,
+          keys: ({ ref }) => {
+            if (ref.namespace !== "host-retry" || !ref.name.startsWith("mapped-")) return []
+            if (ref.name === "mapped-bad" && !isMended) throw new Error("a fault of the mapping's own")
+            return [ref]
+          }
+        })
+      ],
+      needs: [read(ConfigMap)],
+      handle: ({ metadata }: ConfigMap) => Effect.sync(() => void seen.push(metadata.name))
+    })
+    // Once among what there is when the function comes, once as an event.
+    await maps.create("mapped-bad")
+    await maps.create("mapped-before")
+    const host = await hosting(fn)
+    await until("the other one to be seen", () => seen.includes("mapped-before"))
+    const parked = () => host.news.filter(({ _tag }) => _tag === "Parked")
+    await until("it to be parked", () => parked().length > 0)
+    const before = parked().length
+    await maps.set("mapped-bad", { n: "1" })
+    await maps.create("mapped-after")
+    await until("one that came later to be seen", () => seen.includes("mapped-after"))
+    await until("it to be parked again", () => parked().length > before)
+    expect(parked().at(-1)).toMatchObject({
+      function: "map-on-change",
+      object: "configmaps/host-retry/mapped-bad",
+      cause: expect.stringContaining("Error: a fault of the mapping's own")
+    })
+    const { jsm, js } = stack.client
+    const subject = "parked.map-on-change.core.configmaps.host-retry.mapped-bad"
+    const record = await jsm.direct.getMessage("PARKED", { last_by_subj: subject })
+    expect(record?.json()).toMatchObject({ attempts: 1, traceId: expect.stringMatching(/^[0-9a-f]{32}$/) })
+    await until("nothing to be left of it", async () => {
+      const { num_pending, num_ack_pending } = await jsm.consumers.info("KUBE", "map-on-change")
+      return num_pending + num_ack_pending === 0
+    })
+    isMended = true
+    await publishWake(js, "map-on-change", ConfigMap, maps.ref("mapped-bad"), "")
+    await until("the one that is mended to be seen", () => seen.includes("mapped-bad"))
+    await host.stop()
   })
 })

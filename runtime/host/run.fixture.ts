@@ -30,7 +30,7 @@ export const bench = async () => {
   }
   const run = (fn: FunctionDefinition<any>, attempt = 1, target: Target = object()) =>
     runOnce(fn, target, attempt, undefined, services)
-  return { run, api, view, spans, notes }
+  return { run, api, view, spans, notes, services }
 }
 
 export const object = (name = "a", gives: "object" | "key" = "object"): Target => ({

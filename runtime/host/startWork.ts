@@ -1,5 +1,6 @@
 import { BatchWork } from "./batchWork.ts"
 import { lastWoken } from "./held.ts"
+import { maxAttempts } from "./judge.ts"
 import { concludeRun, type OutcomeOptions } from "./outcomes.ts"
 import { type RunServices, runOnce, type Target } from "./run.ts"
 import { runBatch } from "./runBatch.ts"
@@ -19,7 +20,9 @@ export const startWork = (options: StartWorkOptions): Work<Target> | BatchWork<T
       run: async (entries, attempt) => {
         const items = entries.map(({ target, causes }) => ({ target, woken: lastWoken(causes) }))
         const started = performance.now()
-        const ended = await runBatch(fn, items, attempt, services)
+        // Whose fault it is shows when it is alone, which ever smaller batches come to: others are not parked with it.
+        const counted = items.length > 1 ? Math.min(attempt, maxAttempts - 1) : attempt
+        const ended = await runBatch(fn, items, counted, services)
         const first = Math.min(...items.map(({ woken }) => woken?.at || Number.POSITIVE_INFINITY))
         return await concludeRun(options, {
           targets: items.map(({ target }) => target),

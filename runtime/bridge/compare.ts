@@ -115,7 +115,8 @@ class Comparing {
       running.push(publishGone(this.#options, ref, before.uid, before.resourceVersion))
     }
     this.published++
-    running.push(publisher.publish({ kind, ref, isGone: false, object, synthesized: false }, known))
+    const seen = { kind, ref, isGone: false, object, synthesized: false, listedAt: this.#version }
+    running.push(publisher.publish(seen, known))
     await Promise.all(running)
   }
 

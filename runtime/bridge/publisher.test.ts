@@ -4,7 +4,7 @@ import { headers, type MsgHdrs } from "@nats-io/transport-node"
 import type { RawObject } from "../kube/api.ts"
 import type { KubeEvent } from "../nats/events.ts"
 import type { Known, KnownStates } from "./known.ts"
-import { Deposed, isOutdated, Publisher, type Seen } from "./publisher.ts"
+import { ClusterWentBack, Deposed, isOutdated, Publisher, type Seen } from "./publisher.ts"
 
 const kind = { group: "", version: "v1", kind: "Thing", plural: "things", namespaced: true }
 const ref = { namespace: "a", name: "b" }
@@ -139,6 +139,22 @@ describe("the publisher", () => {
     await publisher.publish(gone("u", "1", true), new Map(stale))
     await publisher.publish(gone("u", "5"), new Map(stale))
     await publisher.publish(seen("v", "6"), new Map(stale))
+    expect(events()).toEqual(before)
+  })
+
+  it("takes an object in a list for a cluster that went back when its deletion is in the log, and is older", async () => {
+    const { publisher, events } = newLog()
+    const known: KnownStates = new Map()
+    await publisher.publish(seen("u", "1"), known)
+    await publisher.publish(gone("u", "5"), known)
+    const before = events()
+    const listed = (listedAt: string) => publisher.publish({ ...seen("u", "3"), listedAt }, new Map())
+    // Made before the deletion.
+    await listed("4")
+    await expect(listed("5")).rejects.toThrow("things a/b is there at 5, it was gone at 5")
+    await expect(listed("10")).rejects.toThrow(ClusterWentBack)
+    // A late event of a watch tells nothing.
+    await publisher.publish(seen("u", "3"), new Map())
     expect(events()).toEqual(before)
   })
 

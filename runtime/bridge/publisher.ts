@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises"
 import { JetStreamApiError, type JetStreamManager } from "@nats-io/jetstream"
-import type { KindId, Ref } from "../Kind.ts"
+import { type KindId, type Ref, refKey, resourceName } from "../Kind.ts"
 import { changedBy, eventBody, eventHeaders, eventId, fieldPrints, type KubeEvent } from "../nats/events.ts"
 import { eventSubject, objectSubjects, objectToken } from "../nats/names.ts"
 import type { StreamPublisher } from "../nats/publish.ts"
@@ -59,6 +59,27 @@ export const isOutdated = (event: Pick<KubeEvent, "verb" | "object">, logged: Kn
 /** A state of an object, or its end, as it was seen at the API server. */
 export interface Seen extends Omit<KubeEvent, "verb"> {
   readonly isGone: boolean
+  /** It is in a list that was made at this version. */
+  readonly listedAt?: string
+}
+
+/** A state with its place in the log. */
+type Placed = KubeEvent & Pick<Seen, "listedAt">
+
+/**
+ * Whether the log has gone past what is to be published. A list may be older than a deletion in the log, which then has
+ * the higher version.
+ *
+ * @throws ClusterWentBack when it is not, and has the object nevertheless.
+ */
+const isPassed = (event: Placed, logged: Known): boolean => {
+  const { listedAt, kind, ref } = event
+  const isSameThatWasGone = logged.deleted === true && logged.uid === event.object.metadata.uid
+  if (isSameThatWasGone && listedAt !== undefined && !isOlder(listedAt, logged.resourceVersion)) {
+    const object = `${resourceName(kind)} ${refKey(ref)}`
+    throw new ClusterWentBack(`${object} is there at ${listedAt}, it was gone at ${logged.resourceVersion}`)
+  }
+  return isOutdated(event, logged)
 }
 
 /** What a state is to the log, whose last word on the object is `logged`. */
@@ -87,7 +108,10 @@ export class Publisher {
     return this.last.sequence
   }
 
-  /** Resolves when the state is in the log. It repeats for as long as that takes, unless the signal says otherwise. */
+  /**
+   * Resolves when the log has the state, or one that is past it. It repeats for as long as that takes, unless the signal
+   * says otherwise.
+   */
   publish(seen: Seen, known: KnownStates): Promise<void> {
     const key = objectToken(seen.kind, seen.ref)
     const before = this.#chains.get(key)
@@ -113,8 +137,8 @@ export class Publisher {
       if (wait !== undefined) await wait
       const state = known.get(key)
       // Only now: when this state was seen, the one before may still have been on its way to the log.
-      const event: KubeEvent = { ...seen, verb: verbOf(seen, state) }
-      if (state !== undefined && isOutdated(event, state)) return
+      const event: Placed = { ...seen, verb: verbOf(seen, state) }
+      if (state !== undefined && isPassed(event, state)) return
       const msgID = eventId(event.verb, event.object)
       const by = changedBy(event.object, fields, state?.fields)
       const headers = eventHeaders({ ...event, by }, source, at, traceparent)
@@ -145,7 +169,7 @@ export class Publisher {
    * The log's last event of this object is not the one we thought. Returns true when nothing is left to publish:
    * our own publish whose acknowledgement was lost, or a newer state than ours.
    */
-  async #reconcile(event: KubeEvent, key: string, known: KnownStates, msgID: string): Promise<boolean> {
+  async #reconcile(event: Placed, key: string, known: KnownStates, msgID: string): Promise<boolean> {
     await this.#options.confirm()
     const last = await this.#last(event.kind, event.ref)
     if (last === undefined) {
@@ -160,7 +184,7 @@ export class Publisher {
     }
     const state = { ...last, ref: event.ref }
     known.set(key, state)
-    return isOutdated(event, state)
+    return isPassed(event, state)
   }
 
   #stored(

@@ -9,6 +9,7 @@ import { BridgeRig } from "../support/bridge.ts"
 import { Etcd } from "../support/etcd.ts"
 import { FrontDoor } from "../support/frontDoor.ts"
 import { withOwnControlPlane } from "../support/parts.ts"
+import { until } from "../support/until.ts"
 import { ConfigMaps, names, Writes } from "../support/writes.ts"
 
 withOwnControlPlane("a bridge whose cluster", () => {
@@ -123,5 +124,34 @@ withOwnControlPlane("a bridge whose cluster", () => {
     await after.says("Synced")
     await rig.agrees()
     assert.notStrictEqual((await readIncarnation(rig.client.jsm))?.created, before?.created)
+  })
+
+  it("is restored while no bridge runs, and past what it was, is known by an object that is there again", async () => {
+    const backup = join(plane.directory, "backup")
+    await writes.create(["back-again"])
+    const bridge = await rig.start()
+    await bridge.says("Synced")
+    await etcd.backUp(backup)
+    await writes.remove(["back-again"])
+    await rig.agrees()
+    await bridge.stop()
+    const before = await readIncarnation(rig.client.jsm)
+    let grown = 0
+    const version = async () => {
+      const metadata = { namespace: writes.namespace, name: `growth-${++grown}` }
+      return Number((await rig.cluster.create(ConfigMaps, { metadata })).metadata.resourceVersion)
+    }
+    const last = await version()
+    await etcd.restore(backup)
+    await until("the cluster to be past what it was", async () => (await version()) > last, { seconds: 60 })
+    const after = await rig.start()
+    await after.says("Synced")
+    const log = await rig.agrees()
+    assert.include(
+      log.map(({ key }) => key.split(".").at(-1)),
+      "back-again"
+    )
+    assert.notStrictEqual((await readIncarnation(rig.client.jsm))?.created, before?.created)
+    assert.match((await after.says("SteppedDown")).message, /back-again is there at \d+, it was gone at \d+/)
   })
 })

@@ -91,8 +91,8 @@ export class ExtipOn {
   }
 
   /**
-   * Waits until every kube-proxy leads to just those pods of a Deployment that are ready, all on nodes that are
-   * `allowed`; what is elsewhere is deleted. After an outage of the API server a kube-proxy takes up to half a minute, and
+   * Waits until every kube-proxy leads, for each Service, to just those pods of a Deployment that are ready, all on nodes
+   * that are `allowed`; what is elsewhere is deleted. After an outage of the API server a kube-proxy takes up to half a minute, and
    * the scheduler may not have heard yet that a node is cordoned.
    */
   async served(name: string, allowed: (node: string) => boolean = () => true): Promise<void> {
@@ -113,12 +113,15 @@ export class ExtipOn {
           await this.cluster.kubectl(["delete", "pod", "--wait=false", ...names])
         }
         if (ips.size === 0 || elsewhere.length > 0) return false
+        const services = (await this.cluster.get("services -A")).items.filter(
+          ({ spec }: any) => spec.selector?.app === name
+        )
         for (const { machine } of this.cluster.nodes.filter((node) => node.machine.isOn)) {
           const rules = await machine.run("nft", ["list", "table", "ip", "kube-proxy"])
-          const known = new Set(
-            Array.from(rules.matchAll(/(\d+(?:\.\d+){3})(?: \. |:)8080/g), ([, ip]) => ip)
-          )
-          if (known.symmetricDifference(ips).size > 0) return false
+          // Service by Service: a busy EndpointSlice controller, or kube-proxy, has one done before the next.
+          const led = Map.groupBy(rules.matchAll(/dnat (?:ip )?to (\d+(?:\.\d+){3}):8080/g), ([, ip]) => ip)
+          if (new Set(led.keys()).symmetricDifference(ips).size > 0) return false
+          if ([...led.values()].some(({ length }) => length !== services.length)) return false
         }
         return true
       },

@@ -114,11 +114,13 @@ export const ensureConsumer = async (
   }
   const woken = found.config.metadata?.[wokenKey]
   const seen = Math.max(found.delivered.stream_seq, Number(woken ?? 0))
+  /** It has aged out of the log, and the function was neither given it nor woken for it. */
+  const isLost = (sequence: number) => sequence > seen && sequence < state.first_seq
   const missed =
     found.num_pending > 0
       ? found.delivered.stream_seq + 1 < state.first_seq
       : // Nothing is to come. For a function with little to do, `first_seq` is past what it was given last in any case.
-        followed(fn).some((resource) => (view.newest.get(resource) ?? 0) > seen)
+        followed(fn).some((resource) => isLost(view.newest.get(resource) ?? 0))
   return { wakeAll: missed || view.wentBack || woken === undefined }
 }
 

@@ -2,10 +2,18 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { type Disposition, Retry } from "./Disposition.ts"
-import { defineBatchFunction, defineFunction, Misdeclared, requireDistinctNames } from "./Function.ts"
+import {
+  defineBatchFunction,
+  defineFunction,
+  Misdeclared,
+  requireDistinctNames,
+  requireOneKindEach,
+  requireOneVersionEach
+} from "./Function.ts"
 import { Thing } from "./host/thing.fixture.ts"
-import { defineKind } from "./Kind.ts"
+import { defineKind, type KubeObject, Metadata } from "./Kind.ts"
 import { create, place, read, seeFleet } from "./Needs.ts"
 import { fleetChanged } from "./Trigger.ts"
 import { TestCluster } from "./testkit.ts"
@@ -60,6 +68,30 @@ describe("a function's declaration", () => {
     const twice = [named("paint-on-change"), named("paint-on-change")]
     expect(() => requireDistinctNames(twice)).toThrow('two functions are named "paint-on-change"')
     expect(() => new TestCluster(twice)).toThrow(Misdeclared)
+  })
+
+  it("refuses two shapes of one resource in one host, and says whose they are", () => {
+    const Narrow = defineKind<KubeObject>({ ...Thing, schema: Schema.Struct({ metadata: Metadata }) })
+    const narrow = defineFunction({
+      name: "sign-on-change",
+      on: [Narrow.changed],
+      needs: [read(Narrow)],
+      handle: () => Effect.void
+    })
+    const both = [named("paint-on-change"), narrow]
+    const sentence =
+      'functions "paint-on-change" and "sign-on-change" declare things.test.example twice, and a host holds it in one ' +
+      'shape: import it from one place ("extip/kinds", if it is there), or host one of them apart with --only'
+    expect(() => requireOneKindEach(both)).toThrow(sentence)
+    expect(() => new TestCluster(both)).toThrow(Misdeclared)
+    expect(() => requireOneKindEach([named("paint-on-change"), named("paint-on-create")])).not.toThrow()
+    // A bridge holds no shapes.
+    expect(() => requireOneVersionEach(both)).not.toThrow()
+    const Later = defineKind<Thing>({ ...Thing, version: "v2" })
+    const twoVersions = { name: "read-both", needs: [read(Thing), read(Later)].flat() }
+    expect(() => requireOneVersionEach([twoVersions])).toThrow(
+      'function "read-both" declares things.test.example twice, in different versions'
+    )
   })
 })
 

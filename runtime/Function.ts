@@ -1,6 +1,6 @@
 import type * as Effect from "effect/Effect"
 import type { Disposed } from "./Disposition.ts"
-import type { KubeObject } from "./Kind.ts"
+import { type Kind, type KubeObject, resourceName } from "./Kind.ts"
 import type { Kube } from "./Kube.ts"
 import type { FleetNeed, Need } from "./Needs.ts"
 import type { Keyed, Trigger } from "./Trigger.ts"
@@ -152,5 +152,45 @@ export const requireDistinctNames = (functions: ReadonlyArray<FunctionDefinition
       throw new Misdeclared(`two functions are named "${name}"; a name must be the function's own`)
     }
     seen.add(name)
+  }
+}
+
+type Declared = Pick<FunctionDefinition<any>, "name" | "needs">
+
+/**
+ * @throws Misdeclared when functions of one host declare a resource each for itself: the view holds it in one shape, and
+ * whoever expects another one would find it without what he reads.
+ */
+export const requireOneKindEach = (functions: ReadonlyArray<Declared>): void =>
+  requireAlike(functions, (one, other) => one === other, [
+    "and a host holds it in one shape",
+    'import it from one place ("extip/kinds", if it is there), or host one of them apart with --only'
+  ])
+
+/** @throws Misdeclared when functions read a resource in different versions: the bridge publishes one. */
+export const requireOneVersionEach = (functions: ReadonlyArray<Declared>): void =>
+  requireAlike(functions, ({ version }, other) => version === other.version, [
+    "in different versions, and the bridge publishes one",
+    "declare the same"
+  ])
+
+const requireAlike = (
+  functions: ReadonlyArray<Declared>,
+  isAlike: (one: Kind<any>, other: Kind<any>) => boolean,
+  [why, remedy]: readonly [string, string]
+): void => {
+  /** Resource → its first declaration, and whose that is */
+  const declared = new Map<string, { readonly kind: Kind<any>; readonly by: string }>()
+  for (const { name, needs } of functions) {
+    for (const { kind } of needs) {
+      const resource = resourceName(kind)
+      const first = declared.get(resource)
+      if (first === undefined) declared.set(resource, { kind, by: name })
+      else if (!isAlike(first.kind, kind)) {
+        const who =
+          first.by === name ? `function "${name}" declares` : `functions "${first.by}" and "${name}" declare`
+        throw new Misdeclared(`${who} ${resource} twice, ${why}: ${remedy}`)
+      }
+    }
   }
 }

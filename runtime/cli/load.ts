@@ -2,7 +2,12 @@ import { existsSync, readdirSync, statSync } from "node:fs"
 import { registerHooks } from "node:module"
 import { join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
-import { type FunctionDefinition, Misdeclared, requireDistinctNames } from "../Function.ts"
+import {
+  type FunctionDefinition,
+  Misdeclared,
+  requireDistinctNames,
+  requireOneVersionEach
+} from "../Function.ts"
 
 const isFunction = (value: unknown): value is FunctionDefinition =>
   typeof value === "object" && value !== null && "handle" in value && "on" in value && "needs" in value
@@ -65,7 +70,7 @@ export const loadFunctions = async (path: string): Promise<ReadonlyArray<Functio
 /**
  * The functions to host: ours and those of `from`, or of these only the ones that `only` names.
  *
- * @throws Misdeclared when a name of `only` is unknown, or two functions have one name.
+ * @throws Misdeclared when a name of `only` is unknown, two functions have one name, or read a resource in two versions.
  */
 export const selectFunctions = async (
   ours: ReadonlyArray<FunctionDefinition<any>>,
@@ -74,6 +79,7 @@ export const selectFunctions = async (
 ): Promise<ReadonlyArray<FunctionDefinition<any>>> => {
   const all = from === undefined ? ours : [...ours, ...(await loadFunctions(from))]
   requireDistinctNames(all)
+  requireOneVersionEach(all)
   if (only === undefined) return all
   const names = new Set(all.map((fn) => fn.name))
   for (const name of only) {

@@ -10,7 +10,7 @@ import { defaultSettings } from "../../functions/domain/settings.ts"
 import { functions as ours } from "../../functions/index.ts"
 import { asYaml } from "../../infra/deploy.ts"
 import { bridgePatch, type OwnFolder, ownFunctions } from "../../infra/ownFunctions.ts"
-import { Misdeclared, requireDistinctNames } from "../Function.ts"
+import { Misdeclared, requireDistinctNames, requireOneKindEach, requireOneVersionEach } from "../Function.ts"
 import { type LoadedFolder, loadFolders } from "./load.ts"
 import * as options from "./options.ts"
 import { misdeclared } from "./process.ts"
@@ -72,8 +72,11 @@ export const manifest = Command.make(
     const own = yield* Effect.tryPromise({
       try: async () => {
         const loaded = await loadFolders(from)
-        requireDistinctNames([...ours(defaultSettings), ...loaded.flatMap(({ functions }) => functions)])
+        const all = [...ours(defaultSettings), ...loaded.flatMap(({ functions }) => functions)]
+        requireDistinctNames(all)
+        requireOneVersionEach(all)
         const folders = wanted(loaded, Option.getOrUndefined(Option.map(flags.only, options.commaList)))
+        requireOneKindEach(folders.flatMap(({ functions }) => functions))
         return { folders, name: flags.name, image: flags.image }
       },
       catch: misdeclared

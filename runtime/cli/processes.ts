@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { functions as ours } from "../../functions/index.ts"
 import { type BridgeProcess, bridgeProcess } from "../bridge/process.ts"
+import { requireOneKindEach } from "../Function.ts"
 import { kindsOf } from "../host/kinds.ts"
 import { type HostProcess, hostProcess } from "../host/process.ts"
 import { openCluster } from "../kube/access.ts"
@@ -76,6 +77,7 @@ export const functionsCommand = Command.make(
     yield* Effect.gen(function* () {
       yield* sayOptions("functions", flags)
       const functions = yield* selected(flags)
+      yield* Effect.try({ try: () => requireOneKindEach(functions), catch: misdeclared })
       const settings = yield* settingsOf(flags)
       let process: HostProcess | undefined
       const observe = observePools(() => process?.view(), functions, settings)

@@ -11,6 +11,7 @@ import { Misdeclared } from "../Function.ts"
 import { publishWake } from "../host/host.ts"
 import { kindsOf } from "../host/kinds.ts"
 import type { ParkedEvent } from "../host/parked.ts"
+import { resourceName } from "../Kind.ts"
 import { Nats, natsCall } from "../nats/connection.ts"
 import { objectToken } from "../nats/names.ts"
 import { readAll } from "../nats/readAll.ts"
@@ -74,7 +75,9 @@ export const why = Command.make(
       }
       const kinds = kindsOf(functions)
       const wanted = yield* parseObject(kinds, flags.object)
-      const trigger = fn.on.find(({ target }) => target === wanted.kind)
+      const trigger = fn.on.find(
+        ({ target }) => target !== undefined && resourceName(target) === resourceName(wanted.kind)
+      )
       if (trigger === undefined) {
         return yield* Console.log(`${fn.name} never runs for a ${wanted.kind.kind}`)
       }
@@ -85,7 +88,7 @@ export const why = Command.make(
       const present = last !== null && last.header.get("KV-Operation") === ""
       if (!present) yield* Console.log(`${flags.object}: there is no such object in the bucket kube`)
       if (!present && trigger.gives === "object") return
-      const decoded = present ? Schema.decodeUnknownResult(wanted.kind.schema)(last.json()) : undefined
+      const decoded = present ? Schema.decodeUnknownResult(trigger.target!.schema)(last.json()) : undefined
       if (decoded !== undefined && Result.isFailure(decoded)) {
         return yield* Console.log(`its shape is not the expected one: ${decoded.failure.message}`)
       }

@@ -3,7 +3,7 @@ import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream"
 import type { NatsConnection } from "@nats-io/transport-node"
 import { headers } from "@nats-io/transport-node"
 import type * as Context from "effect/Context"
-import { type FunctionDefinition, requireDistinctNames } from "../Function.ts"
+import { type FunctionDefinition, requireDistinctNames, requireOneKindEach } from "../Function.ts"
 import { natsPlacing } from "../fleet/place.ts"
 import { type FleetNews, FleetReader } from "../fleet/reader.ts"
 import type { FleetState } from "../fleet/state.ts"
@@ -58,7 +58,7 @@ export interface HostState {
 /**
  * Runs functions until the signal says otherwise; then what runs is finished, and the rest handed back.
  *
- * @throws Misdeclared when two functions have one name.
+ * @throws Misdeclared when two functions have one name, or declare a resource each for itself.
  */
 export const runHost = async (
   options: HostOptions,
@@ -66,6 +66,7 @@ export const runHost = async (
   started: (state: HostState) => void = () => undefined
 ): Promise<void> => {
   requireDistinctNames(options.functions)
+  requireOneKindEach(options.functions)
   const { js, jsm, say, connection, isConnected } = options
   const kinds = kindsOf(options.functions)
   const view = new WorldView(kinds, (kind, ref, problem) =>

@@ -1,7 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { FleetEvent } from "../Fleet.ts"
-import { type FunctionDefinition, requireDistinctNames } from "../Function.ts"
+import { type FunctionDefinition, requireDistinctNames, requireOneKindEach } from "../Function.ts"
 import { type FleetChange, MemoryFleet } from "../fleet/memory.ts"
 import { FleetState } from "../fleet/state.ts"
 import { type Kind, type KindId, type KubeObject, type Ref, refKey, resourceName } from "../Kind.ts"
@@ -77,6 +77,7 @@ export class TestCluster {
 
   constructor(functions: ReadonlyArray<FunctionDefinition<any>>, options: TestClusterOptions = {}) {
     requireDistinctNames(functions)
+    requireOneKindEach(functions)
     this.#functions = functions
     this.api = options.api ?? new MemoryApi()
     this.#kinds = [...new Set([...kindsOf(functions), ...(options.kinds ?? [])])]

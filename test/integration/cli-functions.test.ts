@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
@@ -93,6 +93,34 @@ withParts("extip functions", (shared) => {
       'function "label-on-update": it is woken by or for ConfigMap, so "needs" must contain read(ConfigMap)'
     )
     rmSync(copy, { recursive: true })
+  })
+
+  it("says that a function of the user's own declares anew what ours read, unless it is hosted apart", async () => {
+    const folder = join(elsewhere, "note-on-change")
+    mkdirSync(folder)
+    writeFileSync(
+      join(folder, "function.ts"),
+      readFileSync(join(elsewhere, "label-on-create/function.ts"), "utf8")
+        .replaceAll("label-on-create", "note-on-change")
+        .replace('kind: "ConfigMap",\n  plural: "configmaps"', 'kind: "Service",\n  plural: "services"')
+    )
+    expect(await refused(["--from", folder])).toContain(
+      'functions "allocate-on-annotate" and "note-on-change" declare services twice, and a host holds it in one shape'
+    )
+    const only = ["--from", folder, "--only", "note-on-change"]
+    const host = await stack.program("functions", only)
+    const bridge = await stack.program("bridge", ["--from", folder])
+    await Promise.all([bridge.ready(), host.ready()])
+    expect(await Promise.all([host.kill("SIGTERM"), bridge.kill("SIGTERM")])).toEqual([0, 0])
+    // The one of extip/kinds is the one that ours have.
+    const text = readFileSync(
+      new URL("../../infra/examples/functions/target-on-allocate/function.ts", import.meta.url)
+    )
+    writeFileSync(join(folder, "function.ts"), text)
+    const beside = await stack.program("functions", ["--from", folder])
+    await until("the host to be there", async () => beside.log().includes("health and metrics"))
+    expect(await beside.kill("SIGTERM")).toBe(0)
+    rmSync(folder, { recursive: true })
   })
 
   it("says that there is nothing to load where there is not", async () => {

@@ -25,6 +25,8 @@ export interface OwnFunctions {
   readonly name: string
   /** With its tag. */
   readonly image: string
+  /** A short digest of a text. */
+  readonly hashed: (text: string) => string
 }
 
 /** A Deployment, as far as it is changed here. */
@@ -45,6 +47,13 @@ const mountedAt = "/functions"
 
 const namesOf = ({ functions }: OwnFolder) => functions.map(({ name }) => name)
 const mapOf = (folder: OwnFolder) => `extip-function-${namesOf(folder)[0]}`
+
+/** A Pod reads the files when it starts: others of them want other Pods. */
+const annotations = ({ name, folders, hashed }: OwnFunctions) => ({
+  [`ipcontroller.ext/sources-of-${name}`]: hashed(
+    JSON.stringify(folders.map((folder) => [mapOf(folder), ...folder.files]))
+  )
+})
 
 const mounted = ({ folders }: OwnFunctions) => ({
   env: [{ name: "EXTIP_FROM", value: mountedAt }],
@@ -96,7 +105,10 @@ export const ownFunctions = (
         ...like.spec,
         selector: { matchLabels: selected },
         template: {
-          metadata: { labels: { ...labels, ...selected, "app.kubernetes.io/component": "controller" } },
+          metadata: {
+            labels: { ...labels, ...selected, "app.kubernetes.io/component": "controller" },
+            annotations: annotations(own)
+          },
           spec: {
             ...like.spec.template.spec,
             serviceAccountName: name,
@@ -125,5 +137,12 @@ export const ownFunctions = (
 /** The change of the bridge's Deployment that makes it watch what these functions read, for `kubectl patch`. */
 export const bridgePatch = (own: OwnFunctions): object => {
   const { env, volumeMounts, volumes } = mounted(own)
-  return { spec: { template: { spec: { containers: [{ name: "bridge", env, volumeMounts }], volumes } } } }
+  return {
+    spec: {
+      template: {
+        metadata: { annotations: annotations(own) },
+        spec: { containers: [{ name: "bridge", env, volumeMounts }], volumes }
+      }
+    }
+  }
 }

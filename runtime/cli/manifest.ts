@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -27,6 +28,8 @@ const filesOf = (folder: string): ReadonlyMap<string, string> =>
       .map(({ name }) => [name, readFileSync(join(folder, name), "utf8")] as const)
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
   )
+
+const hashed = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 16)
 
 const wanted = (loaded: ReadonlyArray<LoadedFolder>, only: ReadonlyArray<string> | undefined) => {
   const names = loaded.flatMap((one) => one.functions.map(({ name }) => name))
@@ -77,7 +80,7 @@ export const manifest = Command.make(
         requireOneVersionEach(all)
         const folders = wanted(loaded, Option.getOrUndefined(Option.map(flags.only, options.commaList)))
         requireOneKindEach(folders.flatMap(({ functions }) => functions))
-        return { folders, name: flags.name, image: flags.image }
+        return { folders, name: flags.name, image: flags.image, hashed }
       },
       catch: misdeclared
     })

@@ -131,6 +131,7 @@ withControlPlane("the manifests", (shared) => {
       .map((document) => document.toJSON() as Read)
       .slice(-1)
     expect(await dryRun(podOf(deployment!))).toContain("created (server dry run)")
+    expect(JSON.stringify(deployment)).toMatch(/"ipcontroller.ext\/sources-of-deploy-test":"[0-9a-f]{16}"/)
     const patch = await extip(["manifest", "--from", from, "--bridge"])
     // Nobody here would run it.
     await cluster.kubectl(["apply", "-f", join(deploy, "base/bridge.yaml")])
@@ -147,6 +148,7 @@ withControlPlane("the manifests", (shared) => {
     const bridge = await cluster.kubectl([...patched, "--patch", patch.out])
     await cluster.kubectl(["delete", "-f", join(deploy, "base/bridge.yaml")])
     expect(bridge).toContain("mountPath: /functions/label-on-create")
+    expect(bridge).toContain("ipcontroller.ext/sources-of-own: ")
     expect(bridge).toContain("name: NATS_PASSWORD")
   })
 

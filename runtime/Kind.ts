@@ -3,7 +3,7 @@ import { type EventTrigger, type Keyed, trigger } from "./Trigger.ts"
 
 /**
  * A Kubernetes object's `metadata`, as far as we use it. Times are RFC 3339 strings with seconds, as the API server
- * writes them.
+ * writes them. A kind that needs more has it in its schema: `Schema.Struct({ ...Metadata.fields, ownerReferences: … })`.
  */
 export const Metadata = Schema.Struct({
   name: Schema.String,
@@ -13,6 +13,7 @@ export const Metadata = Schema.Struct({
   generation: Schema.optionalKey(Schema.Int),
   creationTimestamp: Schema.String,
   deletionTimestamp: Schema.optionalKey(Schema.String),
+  finalizers: Schema.optionalKey(Schema.Array(Schema.String)),
   labels: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
   annotations: Schema.optionalKey(Schema.Record(Schema.String, Schema.String))
 })

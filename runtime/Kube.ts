@@ -71,7 +71,10 @@ export class Kube extends Context.Service<
       precondition: Precondition,
       status: MergePatch
     ) => Effect.Effect<A, KubeFailure>
-    /** Deletes the object under the precondition. An object that is gone already is no failure. */
+    /**
+     * Deletes the object under the precondition. One with finalizers, or a grace period, stays until they are over, with
+     * a `deletionTimestamp`. An object that is gone already is no failure.
+     */
     readonly remove: <A extends KubeObject>(
       kind: Kind<A>,
       ref: Ref,

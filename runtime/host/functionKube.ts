@@ -128,11 +128,11 @@ export class FunctionKube implements KubeShape {
     return Effect.suspend(() => {
       this.#demand(kind, "delete", "")
       const start = Date.now()
-      const record = (failure?: KubeFailure) =>
+      const record = (resourceVersion: string, failure?: KubeFailure) =>
         log.writes.push({
           object: objectPathOf(kind, ref),
           uid: precondition.uid,
-          resourceVersion: "deleted",
+          resourceVersion,
           verb: "delete",
           subresource: "",
           start,
@@ -141,14 +141,16 @@ export class FunctionKube implements KubeShape {
         })
       return api.remove(kind, ref, precondition).pipe(
         Effect.matchEffect({
-          onSuccess: () =>
+          onSuccess: (left) =>
             Effect.sync(() => {
-              record()
-              log.wrote(precondition.uid, "deleted")
-              view.applyGone(kind, ref, precondition.uid)
+              const version = left?.metadata.resourceVersion ?? "deleted"
+              record(version)
+              log.wrote(precondition.uid, version)
+              if (left === undefined) view.applyGone(kind, ref, precondition.uid)
+              else view.applyWrite(kind, left)
             }),
           onFailure: (failure) => {
-            record(failure)
+            record("deleted", failure)
             if (failure._tag === "NotFound") {
               view.applyGone(kind, ref, precondition.uid)
               return Effect.void

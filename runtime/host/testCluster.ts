@@ -135,7 +135,7 @@ export class TestCluster {
 
   /** Deletes an object, as a user would. */
   delete(kind: KindId, ref: Ref): Effect.Effect<void, KubeFailure> {
-    return this.api.remove(kind, ref)
+    return Effect.asVoid(this.api.remove(kind, ref))
   }
 
   /** The object as it is in the store; `undefined` when there is none. */

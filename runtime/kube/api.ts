@@ -11,6 +11,9 @@ export interface RawObject {
     readonly uid: string
     readonly resourceVersion: string
     readonly generation?: number
+    readonly deletionTimestamp?: string
+    readonly deletionGracePeriodSeconds?: number
+    readonly finalizers?: ReadonlyArray<string>
     readonly managedFields?: ReadonlyArray<{
       readonly manager?: string
       readonly operation?: string
@@ -51,11 +54,12 @@ export interface KubeApi {
     body: unknown,
     options: WriteOptions
   ) => Effect.Effect<RawObject, KubeFailure>
+  /** Answers with the object where it stays for a while: for finalizers, or a grace period. `undefined`: it is gone. */
   readonly remove: (
     kind: KindId,
     ref: Ref,
     preconditions: { readonly uid?: string; readonly resourceVersion?: string }
-  ) => Effect.Effect<void, KubeFailure>
+  ) => Effect.Effect<RawObject | undefined, KubeFailure>
 }
 
 /** The path of a kind's collection: `/apis/GROUP/VERSION/namespaces/NS/PLURAL`. */

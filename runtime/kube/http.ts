@@ -135,6 +135,16 @@ const ofUid =
       : Effect.fail(new Conflict({ operation, detail: `uid is ${answer.metadata.uid}, not ${uid}` }))
   }
 
+/**
+ * What a deletion has left. Of most kinds that is a Status, of others the object, even where it is gone (a Pod that no
+ * node has, with a grace period of 0).
+ */
+const leftOf = (answer: Partial<RawObject>): RawObject | undefined => {
+  const { uid, finalizers = [], deletionGracePeriodSeconds = 0 } = answer.metadata ?? {}
+  const isLeft = uid !== undefined && (finalizers.length > 0 || deletionGracePeriodSeconds > 0)
+  return isLeft ? (answer as RawObject) : undefined
+}
+
 /** What our writes say for themselves. We read no warnings, and checking for unknown fields costs a second decoding. */
 const written = ({ manager }: WriteOptions) => ({ fieldManager: manager, fieldValidation: "Ignore" })
 
@@ -178,6 +188,6 @@ export const httpApi = (cluster: ClusterAccess): KubeApi => {
         path: objectPath(kind, ref),
         body: { apiVersion: "v1", kind: "DeleteOptions", preconditions },
         operation: `delete ${kind.kind} ${refKey(ref)}`
-      }).pipe(Effect.asVoid)
+      }).pipe(Effect.map(leftOf))
   }
 }

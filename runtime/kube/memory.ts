@@ -73,7 +73,7 @@ export class MemoryApi implements KubeApi {
       return this.#put("added", kind, ref, {
         ...rest,
         metadata: {
-          ...metadata,
+          ...withoutEmpty(metadata),
           ...(ref.namespace === "" ? {} : { namespace: ref.namespace }),
           uid: randomUUID(),
           creationTimestamp: this.#time(),
@@ -119,25 +119,21 @@ export class MemoryApi implements KubeApi {
     kind: KindId,
     ref: Ref,
     preconditions: { readonly uid?: string; readonly resourceVersion?: string } = {}
-  ): Effect.Effect<void, KubeFailure> {
+  ): Effect.Effect<RawObject | undefined, KubeFailure> {
     return this.#async(() => {
       const before = this.#demand("delete", kind, ref)
       requireState("delete", kind, ref, before, { ...preconditions })
-      const metadata = before.metadata as RawObject["metadata"] & Json
-      if (metadata["finalizers"] === undefined) this.#drop(kind, ref, before)
-      else if (metadata["deletionTimestamp"] === undefined) {
-        const deletionTimestamp = this.#time()
-        const { generation } = metadata
-        const counted = generation === undefined ? {} : { generation: generation + 1 }
-        this.#put("modified", kind, ref, {
-          ...before,
-          metadata: { ...metadata, ...counted, deletionTimestamp }
-        })
-      }
+      const { metadata } = before
+      if (metadata.finalizers === undefined) return this.#drop(kind, ref, before)
+      if (metadata.deletionTimestamp !== undefined) return before
+      const { generation } = metadata
+      const counted = generation === undefined ? {} : { generation: generation + 1 }
+      const marked = { deletionGracePeriodSeconds: 0, deletionTimestamp: this.#time() }
+      return this.#put("modified", kind, ref, { ...before, metadata: { ...metadata, ...counted, ...marked } })
     })
   }
 
-  #drop(kind: KindId, ref: Ref, before: RawObject): void {
+  #drop(kind: KindId, ref: Ref, before: RawObject): undefined {
     this.#objects.delete(this.#key(kind, ref))
     this.#version++
     const object = { ...before, metadata: { ...before.metadata, resourceVersion: String(this.#version) } }
@@ -189,11 +185,8 @@ export class MemoryApi implements KubeApi {
 
   #update(kind: KindId, ref: Ref, before: RawObject, after: Json): RawObject {
     const metadata: Json = {
-      ...(after["metadata"] as Json),
+      ...withoutEmpty(after["metadata"] as Json),
       resourceVersion: before.metadata.resourceVersion
-    }
-    for (const field of ["labels", "annotations", "finalizers"]) {
-      if (Object.keys(metadata[field] ?? {}).length === 0) delete metadata[field]
     }
     const next: Json = { ...after, metadata }
     if (next["status"] === undefined) delete next["status"]
@@ -223,4 +216,13 @@ export class MemoryApi implements KubeApi {
   #tell(event: MemoryEvent): void {
     for (const listener of this.#listeners) listener(event)
   }
+}
+
+/** As the API server writes them: a map or list without entries is not there. */
+const withoutEmpty = <A extends Json>(metadata: A): A => {
+  const kept: Json = { ...metadata }
+  for (const field of ["labels", "annotations", "finalizers"]) {
+    if (Object.keys(kept[field] ?? {}).length === 0) delete kept[field]
+  }
+  return kept as A
 }

@@ -99,6 +99,33 @@ export const servesFunctions = (backend: () => Backend): void => {
     expect(await tell(kube.remove(IpClaimPool, pool("twice"), at))).toBeUndefined()
   })
 
+  it("still shows what finalizers keep, until the last one is removed", async () => {
+    const { kube, at, view, writes } = await made("kept")
+    const { uid } = at
+    const finalizers = ["test.example/one"]
+    await Effect.runPromise(kube.patch(IpClaimPool, pool("kept"), at, { metadata: { finalizers } }))
+    await Effect.runPromise(kube.remove(IpClaimPool, pool("kept"), { uid }))
+    const { metadata } = kube.find(IpClaimPool, pool("kept"))!
+    expect([metadata.finalizers, metadata.deletionTimestamp]).toEqual([
+      finalizers,
+      expect.stringMatching(/Z$/)
+    ])
+    expect(writes.at(-1)).toMatchObject({ verb: "delete", resourceVersion: metadata.resourceVersion })
+    // What changes it meanwhile is seen.
+    const labels = { a: "1" }
+    view.applyWrite(
+      IpClaimPool,
+      await tell(
+        backend().api.mergePatch(IpClaimPool, pool("kept"), { metadata: { labels } }, { manager: "user" })
+      )
+    )
+    expect(kube.find(IpClaimPool, pool("kept"))?.metadata.labels).toEqual(labels)
+    await Effect.runPromise(
+      kube.patch(IpClaimPool, pool("kept"), { uid }, { metadata: { finalizers: null } })
+    )
+    expect(await tell(kube.get(IpClaimPool, pool("kept")))).toBeUndefined()
+  })
+
   it("fails with Conflict for an object that was created again, whatever is written to it", async () => {
     const { kube, at } = await made("again")
     await made("again")

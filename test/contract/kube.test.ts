@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe } from "@effect/vitest"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import { IpClaimPool } from "../../functions/domain/kinds.ts"
 import { defaultSourceTimes, newestVersion, watch } from "../../runtime/bridge/source.ts"
 import type { KindId } from "../../runtime/Kind.ts"
@@ -86,4 +87,20 @@ withControlPlane("Kubernetes itself", (shared) => {
   keepsObjects(backend)
   keepsStatus(backend)
   describe("as a function has it", () => servesFunctions(backend))
+
+  it("answers to a deletion with what is left: a Pod on a node has a grace period, one on none has not", async () => {
+    const kind = { group: "", version: "v1", kind: "Pod", plural: "pods", namespaced: true }
+    const left: Array<boolean> = []
+    for (const [name, nodeName] of Object.entries({ "on-none": undefined, "on-one": "nowhere" })) {
+      const ref = { namespace: "contract", name }
+      const containers = [{ name: "one", image: "none" }]
+      const body = { apiVersion: "v1", kind: "Pod", metadata: ref, spec: { containers, nodeName } }
+      await cluster.create(kind, body)
+      const answer = await Effect.runPromise(cluster.api.remove(kind, ref, {}))
+      left.push(answer?.metadata.deletionTimestamp !== undefined)
+      // No kubelet ends it here.
+      await cluster.kubectl(`-n contract delete pod ${name} --force --grace-period=0 --ignore-not-found`)
+    }
+    expect(left).toEqual([false, true])
+  })
 })

@@ -101,12 +101,18 @@ export const keepsObjects = (backend: () => Backend): void => {
 
   it("keeps an object with finalizers until the last one is removed", async () => {
     await newPool("final", { metadata: { finalizers: ["test.example/one"] } })
-    await remove(IpClaimPool, pool("final"))
+    const left: Any = await remove(IpClaimPool, pool("final"))
     const deleting: Any = await get(IpClaimPool, pool("final"))
+    expect(left.metadata).toEqual(deleting.metadata)
+    expect(await remove(IpClaimPool, pool("final"))).toEqual(left)
     expect(deleting.metadata.deletionTimestamp).toMatch(/Z$/)
+    expect(deleting.metadata.deletionGracePeriodSeconds).toBe(0)
     expect(deleting.metadata.generation).toBe(2)
     await patch(IpClaimPool, pool("final"), { metadata: { finalizers: null } })
     expect(await get(IpClaimPool, pool("final"))).toBe("NotFound")
+    const none = await newPool("final", { metadata: { finalizers: [] } })
+    expect(none.metadata.finalizers).toBeUndefined()
+    expect(await remove(IpClaimPool, pool("final"))).toBeUndefined()
   })
 
   it("takes a claim under its address's name, and its Services as one list", async () => {

@@ -95,7 +95,7 @@ export class Cluster {
   }
 
   delete(kind: KindId, ref: Ref): Promise<void> {
-    return Effect.runPromise(this.api.remove(kind, ref, {}))
+    return Effect.runPromise(Effect.asVoid(this.api.remove(kind, ref, {})))
   }
 
   /** The object as it is; `undefined` when there is none. */

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { Retry } from "../Disposition.ts"
 import { defineFunction } from "../Function.ts"
+import { defineKind, type KubeObject, Metadata } from "../Kind.ts"
 import { Kube } from "../Kube.ts"
 import { patch, read } from "../Needs.ts"
 import { every } from "../Trigger.ts"
@@ -88,6 +90,29 @@ describe("a test cluster", () => {
     await run(keyed.delete(Thing, at("a")))
     await run(keyed.settle())
     expect(keyed.runs.map(({ ended }) => ended._tag)).toEqual(["Done"])
+  })
+
+  it("wakes by any change of a kind without generations, as its spec cannot be told apart", async () => {
+    const Plain = defineKind<KubeObject>({
+      group: "",
+      version: "v1",
+      kind: "ConfigMap",
+      plural: "configmaps",
+      namespaced: true,
+      schema: Schema.Struct({ metadata: Metadata })
+    })
+    const watcher = defineFunction({
+      name: "watch-on-event",
+      on: [Plain.specChanged],
+      needs: [read(Plain)],
+      handle: () => Effect.succeed("seen")
+    })
+    const cluster = new TestCluster([watcher])
+    await run(cluster.create(Plain, { metadata: at("a"), data: { colour: "red" } }))
+    await run(cluster.settle())
+    await run(cluster.patch(Plain, at("a"), { data: { colour: "blue" } }))
+    await run(cluster.settle())
+    expect(cluster.runs).toHaveLength(2)
   })
 
   it("runs timers when it is told to", async () => {

@@ -245,7 +245,8 @@ export class TestCluster {
   #trigger(fn: FunctionDefinition<any>, { kind, ref, verb, object }: MemoryEvent): void {
     const { uid, generation } = object.metadata
     const specKey = `${fn.name} ${resourceName(kind)} ${uid}`
-    const isNewSpec = verb !== "modified" || this.#generations.get(specKey) !== generation
+    const isNewSpec =
+      verb !== "modified" || generation === undefined || this.#generations.get(specKey) !== generation
     this.#generations.set(specKey, generation)
     for (const trigger of fn.on) {
       const { source } = trigger

@@ -77,7 +77,7 @@ export class MemoryApi implements KubeApi {
           ...(ref.namespace === "" ? {} : { namespace: ref.namespace }),
           uid: randomUUID(),
           creationTimestamp: this.#time(),
-          ...(kind.group === "" ? {} : { generation: 1 })
+          ...(hasGeneration(kind) ? { generation: 1 } : {})
         }
       })
     })
@@ -196,7 +196,7 @@ export class MemoryApi implements KubeApi {
       return next as unknown as RawObject
     }
     const { generation } = before.metadata
-    if (generation !== undefined && !isDeepStrictEqual(next["spec"], before["spec"])) {
+    if (generation !== undefined && !isDeepStrictEqual(counted(next), counted(before))) {
       metadata["generation"] = generation + 1
     }
     return this.#put("modified", kind, ref, next)
@@ -226,3 +226,11 @@ const withoutEmpty = <A extends Json>(metadata: A): A => {
   }
   return kept as A
 }
+
+/** Of Kubernetes' own groups, those whose kinds have one; the group of a custom resource is a domain of somebody else's. */
+const generationGroups = new Set(["apps", "batch", "discovery.k8s.io", "networking.k8s.io", "policy"])
+const hasGeneration = ({ group }: KindId): boolean =>
+  generationGroups.has(group) || (group.includes(".") && !group.endsWith(".k8s.io"))
+
+/** What a generation is of: all but metadata and status. */
+const counted = ({ metadata: _, status: __, ...rest }: Json): Json => rest

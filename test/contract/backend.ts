@@ -3,6 +3,15 @@ import { IpClaimPool, Service } from "../../functions/domain/kinds.ts"
 import type { KindId, Ref } from "../../runtime/Kind.ts"
 import type { KubeApi, RawObject } from "../../runtime/kube/api.ts"
 
+/** A custom resource that keeps what is not in its `spec`. */
+export const Paint: KindId = {
+  group: "contract.example",
+  version: "v1",
+  kind: "Paint",
+  plural: "paints",
+  namespaced: true
+}
+
 /** One of the two that answer to functions: memory, or a real API server. */
 export interface Backend {
   readonly api: KubeApi

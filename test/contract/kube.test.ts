@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { IpClaimPool } from "../../functions/domain/kinds.ts"
 import { defaultSourceTimes, newestVersion, watch } from "../../runtime/bridge/source.ts"
-import type { KindId } from "../../runtime/Kind.ts"
+import { type KindId, resourceName } from "../../runtime/Kind.ts"
 import { MemoryApi } from "../../runtime/testkit.ts"
 import { Cluster } from "../support/cluster.ts"
 import { withControlPlane } from "../support/parts.ts"
 import { until } from "../support/until.ts"
-import type { Backend, Told } from "./backend.ts"
+import { type Backend, Paint, type Told } from "./backend.ts"
 import { servesFunctions } from "./functions.ts"
 import { keepsObjects } from "./objects.ts"
 import { keepsStatus } from "./status.ts"
@@ -59,6 +59,26 @@ const follow = (cluster: Cluster) => async (kind: KindId) => {
   }
 }
 
+const definitionOf = ({ group, version, kind, plural }: KindId) => ({
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  metadata: { name: `${plural}.${group}` },
+  spec: {
+    group,
+    names: { kind, plural },
+    scope: "Namespaced",
+    versions: [
+      {
+        name: version,
+        served: true,
+        storage: true,
+        subresources: { status: {} },
+        schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } }
+      }
+    ]
+  }
+})
+
 describe("Kubernetes in memory", () => {
   const backend = memory()
   keepsObjects(() => backend)
@@ -72,6 +92,10 @@ withControlPlane("Kubernetes itself", (shared) => {
     cluster = await Cluster.open(shared)
     await cluster.applyCrds()
     await cluster.namespace("contract")
+    await cluster.kubectl("apply -f -", JSON.stringify(definitionOf(Paint)))
+    await cluster.kubectl(`wait --for=condition=Established crd/${resourceName(Paint)} --timeout=30s`)
+    const isServed = async () => (await cluster.list(Paint)).length === 0
+    await until("Paint to be served", isServed, { seconds: 30 })
   })
   afterAll(async () => {
     // Pools that are open to all would give addresses to the Services of other files.
@@ -81,6 +105,7 @@ withControlPlane("Kubernetes itself", (shared) => {
       await cluster.patch(IpClaimPool, ref, { metadata: { finalizers: null } })
       await cluster.delete(IpClaimPool, ref)
     }
+    await cluster.kubectl(`delete crd ${resourceName(Paint)}`)
     await cluster.close()
   })
   const backend = () => ({ api: cluster.api, namespace: "contract", follow: follow(cluster) })

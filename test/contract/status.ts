@@ -1,10 +1,10 @@
 import { expect, it } from "@effect/vitest"
 import { IpClaimPool, Service } from "../../functions/domain/kinds.ts"
-import { type Any, type Backend, benchOf } from "./backend.ts"
+import { type Any, type Backend, benchOf, Paint } from "./backend.ts"
 
 /** What every backend does with `status`, versions and generations, and what it tells of them. */
 export const keepsStatus = (backend: () => Backend): void => {
-  const { pool, service, clear, newPool, newService, get, patch, remove, condition, apply, types } =
+  const { pool, service, clear, create, newPool, newService, get, patch, remove, condition, apply, types } =
     benchOf(backend)
 
   it("keeps the version of an object that a patch leaves as it is, and tells nobody", async () => {
@@ -44,6 +44,73 @@ export const keepsStatus = (backend: () => Backend): void => {
       await patch(IpClaimPool, pool("generation"), { spec: { priority: 2 } })
     ].map(({ metadata }) => metadata.generation)
     expect(generations).toEqual([1, 1, 2, 2, 3])
+  })
+
+  it("counts generations of whatever is neither metadata nor status of a custom resource", async () => {
+    const ref = service("paint")
+    await clear(Paint, ref)
+    await create(Paint, ref, { colour: "red" })
+    const generations = [
+      await patch(Paint, ref, { metadata: { annotations: { a: "1" } } }),
+      await patch(Paint, ref, { colour: "blue" }),
+      await patch(Paint, ref, { status: { dry: true } }, "status"),
+      await patch(Paint, ref, { more: { of: ["it"] } })
+    ].map(({ metadata }) => metadata.generation)
+    expect(generations).toEqual([1, 2, 2, 3])
+    await clear(Paint, ref)
+  })
+
+  const selector = { matchLabels: { a: "1" } }
+  const template = { metadata: { labels: { a: "1" } }, spec: { containers: [{ name: "a", image: "a" }] } }
+  it.each([
+    ["", "v1", "ConfigMap", "configmaps", {}, { data: { a: "1" } }, undefined],
+    [
+      "apps",
+      "v1",
+      "Deployment",
+      "deployments",
+      { spec: { selector, template } },
+      { spec: { paused: true } },
+      2
+    ],
+    ["coordination.k8s.io", "v1", "Lease", "leases", {}, { spec: { holderIdentity: "a" } }, undefined],
+    [
+      "discovery.k8s.io",
+      "v1",
+      "EndpointSlice",
+      "endpointslices",
+      { addressType: "IPv4", endpoints: [] },
+      { endpoints: [{ addresses: ["10.0.0.1"] }] },
+      2
+    ],
+    [
+      "networking.k8s.io",
+      "v1",
+      "NetworkPolicy",
+      "networkpolicies",
+      { spec: {} },
+      { spec: { podSelector: selector } },
+      2
+    ],
+    [
+      "policy",
+      "v1",
+      "PodDisruptionBudget",
+      "poddisruptionbudgets",
+      { spec: { selector } },
+      { spec: { maxUnavailable: 2 } },
+      2
+    ],
+    ["rbac.authorization.k8s.io", "v1", "Role", "roles", { rules: [] }, { rules: null }, undefined]
+  ])("has in group %j, version %s, of %s the generations that there are", async (...row) => {
+    const [group, version, kind, plural, body, change, generation] = row
+    const id = { group, version, kind, plural, namespaced: true }
+    await clear(id, service("counted"))
+    const made = await create(id, service("counted"), body)
+    expect(made.metadata.generation).toBe(generation === undefined ? undefined : 1)
+    const changed = await patch(id, service("counted"), change)
+    expect(changed.metadata.generation).toBe(generation)
+    await clear(id, service("counted"))
   })
 
   it("lets two managers apply conditions side by side, and take back their own", async () => {

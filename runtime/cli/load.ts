@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from "node:fs"
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs"
 import { registerHooks } from "node:module"
 import { join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -15,15 +15,31 @@ const isFunction = (value: unknown): value is FunctionDefinition =>
 /** Packages that a function of the user's own gets from us: there must be one copy of each in the process. */
 const shared = /^(extip|effect|ipaddr\.js)(\/.*)?$/
 
+/** That a file imports something, but for packages that it gets from us. */
+export interface Import {
+  /** URL of the file */
+  readonly by: string
+  /** As it stands there */
+  readonly specifier: string
+  /** URL of what was found */
+  readonly found: string
+}
+
+/** While functions are loaded. */
+let imports: Array<Import> | undefined
 let hooked = false
 const shareOurPackages = (): void => {
   if (hooked) return
   hooked = true
   registerHooks({
-    resolve: (specifier, context, next) =>
-      shared.test(specifier)
-        ? next(specifier, { ...context, parentURL: import.meta.url })
-        : next(specifier, context)
+    resolve: (specifier, context, next) => {
+      if (shared.test(specifier)) return next(specifier, { ...context, parentURL: import.meta.url })
+      const resolved = next(specifier, context)
+      if (context.parentURL !== undefined) {
+        imports?.push({ by: context.parentURL, specifier, found: resolved.url })
+      }
+      return resolved
+    }
   })
 }
 
@@ -31,6 +47,8 @@ const shareOurPackages = (): void => {
 export interface LoadedFolder {
   readonly folder: string
   readonly functions: ReadonlyArray<FunctionDefinition<any>>
+  /** What the files of the folder import. */
+  readonly imports: ReadonlyArray<Import>
 }
 
 /**
@@ -53,14 +71,19 @@ export const loadFolders = async (path: string): Promise<ReadonlyArray<LoadedFol
     throw new Misdeclared(`--from ${path}: no <verb-on-event>/function.ts in it`)
   }
   const loaded: Array<LoadedFolder> = []
+  const seen: Array<Import> = []
+  imports = seen
   for (const folder of folders) {
     const file = join(folder, "function.ts")
     const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>
-    const functions = Object.values(module).filter(isFunction)
+    // Each once: one may be the default export as well.
+    const functions = [...new Set(Object.values(module).filter(isFunction))]
     if (functions.length === 0)
       throw new Misdeclared(`${file}: it exports nothing that defineFunction has made`)
-    loaded.push({ folder, functions })
+    const within = `${pathToFileURL(realpathSync(folder)).href}/`
+    loaded.push({ folder, functions, imports: seen.filter(({ by }) => by.startsWith(within)) })
   }
+  imports = undefined
   return loaded
 }
 

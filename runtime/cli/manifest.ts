@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto"
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync, realpathSync } from "node:fs"
+import { isBuiltin } from "node:module"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { fileURLToPath, pathToFileURL } from "node:url"
 import * as Console from "effect/Console"
 import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
@@ -24,10 +25,23 @@ const deploymentOfOurs = () =>
 const filesOf = (folder: string): ReadonlyMap<string, string> =>
   new Map(
     readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isFile() && /^(?!.*\.(test|fixture)\.ts$).*\.(ts|js|json)$/.test(entry.name))
+      .filter(
+        (entry) => entry.isFile() && /^(?!.*\.(test|fixture)\.ts$).*\.([cm]?[jt]s|json)$/.test(entry.name)
+      )
       .map(({ name }) => [name, readFileSync(join(folder, name), "utf8")] as const)
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
   )
+
+/** @throws Misdeclared when a file imports what would not be there in a Pod. */
+const requireWhole = ({ folder, imports }: LoadedFolder, files: ReadonlyMap<string, string>): void => {
+  const there = new Set([...files.keys()].map((name) => pathToFileURL(join(realpathSync(folder), name)).href))
+  for (const { by, specifier, found } of imports) {
+    if (there.has(found.replace(/[?#].*$/, "")) || isBuiltin(found)) continue
+    throw new Misdeclared(
+      `${fileURLToPath(by)} imports "${specifier}", which is not in its folder's ConfigMap: bundle it into that file`
+    )
+  }
+}
 
 const hashed = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 16)
 
@@ -38,14 +52,13 @@ const wanted = (loaded: ReadonlyArray<LoadedFolder>, only: ReadonlyArray<string>
       throw new Misdeclared(`--only ${name}: there is no such function; there are ${names.join(", ")}`)
     }
   }
-  return loaded
-    .map(
-      ({ folder, functions }): OwnFolder => ({
-        functions: functions.filter(({ name }) => only?.includes(name) ?? true),
-        files: filesOf(folder)
-      })
-    )
-    .filter(({ functions }) => functions.length > 0)
+  return loaded.flatMap((one): ReadonlyArray<OwnFolder> => {
+    const functions = one.functions.filter(({ name }) => only?.includes(name) ?? true)
+    if (functions.length === 0) return []
+    const files = filesOf(one.folder)
+    requireWhole(one, files)
+    return [{ functions, files }]
+  })
 }
 
 export const manifest = Command.make(

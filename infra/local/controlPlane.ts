@@ -24,7 +24,7 @@ export interface ControlPlane {
   readonly token: string
   /** PEM; empty when the user's kubeconfig has none. */
   readonly ca: string
-  /** A path, or just `kubectl` when none was found. */
+  /** A path. */
   readonly kubectl: string
   /** As in `v1.37.2`. */
   readonly version: string
@@ -54,9 +54,15 @@ const etcdWithinSeconds = 120
 const apiServerWithinSeconds = 120
 const probeMillis = 2_000
 
-const kubectlOf = (paths: Readonly<Record<string, string>>): string => {
+const kubectlOf = (
+  paths: Readonly<Record<string, string>>,
+  what = "Kubernetes"
+): Effect.Effect<string, LocalFailure> => {
   const built = join(builtFolder(parts.kubernetes, process.env), kubectlBinary!.name)
-  return paths.kubectl ?? onPath(process.env, "kubectl") ?? (isExecutable(built) ? built : "kubectl")
+  const path = paths.kubectl ?? onPath(process.env, "kubectl") ?? (isExecutable(built) ? built : undefined)
+  return path === undefined
+    ? Effect.fail(new LocalFailure({ what, detail: "kubectl is needed: put one on PATH" }))
+    : Effect.succeed(path)
 }
 
 const answersOk = (url: string): Effect.Effect<boolean> =>
@@ -167,7 +173,7 @@ const start = (
     const kubeconfig = join(path, "kubeconfig")
     writeFileSync(kubeconfig, kubeconfigOf(access()), { mode: 0o600 })
     const version = yield* versionOf(access())
-    const kubectl = kubectlOf(found._tag === "Binaries" ? found.paths : {})
+    const kubectl = yield* kubectlOf(found._tag === "Binaries" ? found.paths : {})
     const kept = { ...etcd, dataDir, port: etcdPort }
     return { kubeconfig, ...access(), port, kubectl, version, directory: path, etcd: kept, apiServer }
   })
@@ -185,10 +191,11 @@ export const controlPlane = (
   Effect.gen(function* () {
     const kubeconfig = process.env[parts.kubernetes.pointer]
     if (kubeconfig === undefined || kubeconfig === "") return yield* ownControlPlane(options)
+    const kubectl = yield* kubectlOf({}, parts.kubernetes.pointer)
     const access = yield* readAccess(kubeconfig)
     const version = yield* versionOf(access)
     options.say?.(`Kubernetes: took ${access.server} (${version}), from ${parts.kubernetes.pointer}`)
     const { server, token, ca } = access
     const port = Number(new URL(server).port || 443)
-    return { kubeconfig, server, port, token, ca, kubectl: kubectlOf({}), version, directory: "" }
+    return { kubeconfig, server, port, token, ca, kubectl, version, directory: "" }
   })

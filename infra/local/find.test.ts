@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { afterEach, beforeEach, vi } from "vitest"
 import { builtFolder } from "./build.ts"
+import { controlPlane } from "./controlPlane.ts"
 import { type Found, find, suffices } from "./find.ts"
 import { makeLedger } from "./ledger.ts"
 import { kubernetes, nats, type Part } from "./parts.ts"
@@ -16,7 +17,10 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "extip-find-"))
   said = []
 })
-afterEach(() => rmSync(root, { recursive: true, force: true }))
+afterEach(() => {
+  vi.unstubAllEnvs()
+  rmSync(root, { recursive: true, force: true })
+})
 
 /** A program that only tells its version. */
 const program = (folder: string, name: string, version: string): string => {
@@ -89,15 +93,52 @@ describe("finding a part", () => {
     })
   )
 
-  it.effect("a kubectl is not an API server, and its lack hinders nothing", () =>
+  it.effect("a kubectl is not an API server, which without one is passed over", () =>
     Effect.gen(function* () {
-      program("bin", "kubectl", "1.37.2")
+      const kubectl = program("bin", "kubectl", "1.37.2")
       yield* Effect.flip(search(kubernetes))
-      program("assets", "kube-apiserver", "1.31.0")
+      const lonely = program("assets", "kube-apiserver", "1.31.0")
       program("assets", "etcd", "3.5.1")
-      const found = yield* search(kubernetes, { KUBEBUILDER_ASSETS: join(root, "assets"), PATH: "" })
+      const assets = { KUBEBUILDER_ASSETS: join(root, "assets") }
+      const { message } = yield* Effect.flip(search(kubernetes, { ...assets, PATH: "" }))
+      assert.include(message, "kube-apiserver and etcd and kubectl, 1.31 or later, in KUBEBUILDER_ASSETS")
+      assert.deepStrictEqual(said, [
+        `Kubernetes: passed over ${lonely}: there is no kubectl beside it or on PATH`
+      ])
+      const found = yield* search(kubernetes, assets)
       assert.strictEqual(pathOf(found, "etcd"), join(root, "assets", "etcd"))
-      assert.isUndefined(pathOf(found, "kubectl"))
+      assert.strictEqual(pathOf(found, "kubectl"), kubectl)
+    })
+  )
+
+  it.effect("images are not taken where what runs beside them is missing: a build with Go has it", () =>
+    Effect.gen(function* () {
+      const docker = program("docker", "docker", "28.2")
+      writeFileSync(docker, "#!/bin/sh\nexit 0\n", { mode: 0o755 })
+      vi.stubEnv("PATH", `${join(root, "docker")}:${process.env["PATH"]}`)
+      const withDocker = (env: Record<string, string> = {}) =>
+        Effect.scoped(
+          find(kubernetes, {
+            env: environment(env),
+            say: (line) => said.push(line),
+            ledger: makeLedger(join(root, "started"))
+          })
+        )
+      const { message } = yield* Effect.flip(withDocker())
+      assert.include(message, "Docker, for the official images: there is no kubectl on PATH")
+      assert.include(message, "there is no go on PATH")
+      program("bin", "kubectl", "1.37.2")
+      assert.deepStrictEqual(yield* withDocker(), { _tag: "Images" })
+    })
+  )
+
+  it.effect("a cluster that is pointed to needs a kubectl, which is said before anything is started", () =>
+    Effect.gen(function* () {
+      vi.stubEnv("PATH", join(root, "bin"))
+      vi.stubEnv("XDG_CACHE_HOME", join(root, "cache"))
+      vi.stubEnv("EXTIP_KUBECONFIG", join(root, "nothing"))
+      const { message } = yield* Effect.flip(Effect.scoped(controlPlane()))
+      assert.strictEqual(message, "EXTIP_KUBECONFIG: kubectl is needed: put one on PATH")
     })
   )
 
@@ -120,7 +161,6 @@ describe("finding a part", () => {
       program("bin", "nats-server", "2.15.0")
       vi.stubEnv("DOCKER_HOST", `unix://${join(root, "docker.sock")}`)
       const { message } = yield* Effect.flip(search(nats, { EXTIP_PARTS: "containers" }))
-      vi.unstubAllEnvs()
       assert.strictEqual(message, "NATS: EXTIP_PARTS=containers, and no Docker daemon answers")
       assert.deepStrictEqual(said, [])
     })

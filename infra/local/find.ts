@@ -10,7 +10,7 @@ import { haveImages, makeImages } from "./images.ts"
 import type { Ledger } from "./ledger.ts"
 import type { Part } from "./parts.ts"
 
-/** How the part's programs are run. Keys of `paths` are names of binaries; an optional one may be missing. */
+/** How the part's programs are run. Keys of `paths` are names of binaries. */
 export type Found =
   | { readonly _tag: "Binaries"; readonly paths: Readonly<Record<string, string>> }
   | { readonly _tag: "Images" }
@@ -63,11 +63,11 @@ const lookIn = async (part: Part, folder: string, env: Environment): Promise<Loo
   const main = resolve(folder, first.name)
   if (!isExecutable(main)) return undefined
   const paths: Record<string, string> = { [first.name]: main }
-  for (const { name, optional } of part.binaries.slice(1)) {
+  for (const { name } of part.binaries.slice(1)) {
     const beside = resolve(folder, name)
     const path = isExecutable(beside) ? beside : onPath(env, name)
-    if (path !== undefined) paths[name] = path
-    else if (optional !== true) return { passedOver: `there is no ${name} beside it or on PATH` }
+    if (path === undefined) return { passedOver: `there is no ${name} beside it or on PATH` }
+    paths[name] = path
   }
   const version = await versionOf(main)
   if (version === undefined) return { passedOver: "it does not tell its version" }
@@ -121,6 +121,15 @@ const tookImages = (part: Part, made: "officially" | "here", { say }: Search): F
   return { _tag: "Images" }
 }
 
+/** A program that no image has, and that is not there to be run beside containers. */
+const missingBeside = (part: Part, env: Environment): string | undefined =>
+  part.binaries.find(
+    ({ name, image }) =>
+      image === undefined &&
+      onPath(env, name) === undefined &&
+      !isExecutable(join(builtFolder(part, env), name))
+  )?.name
+
 /** Official images; where no registry gives them, images of their names, out of what we have built or build now. */
 const asContainers = (part: Part, search: Search): Effect.Effect<Found, LocalFailure, Scope.Scope> =>
   Effect.gen(function* () {
@@ -128,10 +137,9 @@ const asContainers = (part: Part, search: Search): Effect.Effect<Found, LocalFai
     if (images._tag === "NoDaemon") {
       return yield* new LocalFailure({ what: part.name, detail: `EXTIP_PARTS=containers, and ${images.why}` })
     }
-    if (images._tag === "Missing") {
-      if (inCache(part, search) === undefined) yield* withGo(part, search)
-      yield* makeImages(part, builtFolder(part, search.env), search)
-    }
+    const isWhole = images._tag === "Ready" && missingBeside(part, search.env) === undefined
+    if (!isWhole && inCache(part, search) === undefined) yield* withGo(part, search)
+    if (images._tag === "Missing") yield* makeImages(part, builtFolder(part, search.env), search)
     return tookImages(part, images._tag === "Ready" ? images.made : "here", search)
   })
 
@@ -147,14 +155,16 @@ export const find = (part: Part, search: Search): Effect.Effect<Found, LocalFail
     const found = (yield* inFolders(part, search)) ?? inCache(part, search)
     if (found !== undefined) return found
     let docker = "failed"
-    if (search.without?.includes("Docker") !== true) {
+    const missing = hasImages ? missingBeside(part, search.env) : undefined
+    if (missing !== undefined) docker = `there is no ${missing} on PATH`
+    else if (search.without?.includes("Docker") !== true) {
       const images = yield* haveImages(part, search.say)
       if (images._tag === "Ready") return tookImages(part, images.made, search)
       docker = images.why
     }
     const built = yield* Effect.result(withGo(part, search))
     if (built._tag === "Success") return built.success
-    const names = part.binaries.filter(({ optional }) => optional !== true).map(({ name }) => name)
+    const names = part.binaries.map(({ name }) => name)
     const minimum = part.minimum.join(".")
     const why = built.failure.detail
     const ways = [

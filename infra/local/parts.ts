@@ -7,9 +7,7 @@ export interface Binary {
   readonly package: string
   /** What `go build` calls it, where that is not its name. */
   readonly built?: string
-  /** The part works without it, so it is not searched for in other ways. */
-  readonly optional?: true
-  /** The official image, for where it runs as a container. */
+  /** The official image, for where it runs as a container. One without is run as it is, beside containers too. */
   readonly image?: string
   /** What to run in the image, where the image itself does not say so. */
   readonly entrypoint?: string
@@ -60,7 +58,7 @@ export const kubernetes = {
       image: "registry.k8s.io/etcd:3.7.0-0",
       entrypoint: "etcd"
     },
-    { name: "kubectl", package: "k8s.io/kubernetes/cmd/kubectl", optional: true }
+    { name: "kubectl", package: "k8s.io/kubernetes/cmd/kubectl" }
   ],
   module: folder("kubernetes"),
   // Without a version the API server reports v0.0.0-master, and clients that compare versions are misled.

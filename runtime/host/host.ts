@@ -115,7 +115,11 @@ export const runHost = async (
     retrying: () => new Map(workers.map((worker) => [worker.name, worker.retrying]))
   })
   const stopPulses = startPulses(options)
-  await untilConnected(() => ensureCommon(jsm), signal)
+  await untilDone(
+    () => ensureCommon(jsm),
+    signal,
+    (cause) => say({ _tag: "Waiting", message: `NATS does not give us the streams: ${cause}` })
+  )
   const fleetStop = new AbortController()
   const fleetRun = fleet?.run(fleetStop.signal)
   try {
@@ -156,12 +160,17 @@ export const publishWake = async (
   await js.publish(wakeSubject(functionName, kind, ref), "", { headers: h })
 }
 
-const untilConnected = async (run: () => Promise<void>, signal: AbortSignal): Promise<void> => {
+const untilDone = async (
+  run: () => Promise<void>,
+  signal: AbortSignal,
+  failed: (cause: string) => void
+): Promise<void> => {
   while (!signal.aborted) {
     try {
       await run()
       return
-    } catch {
+    } catch (cause) {
+      failed(cause instanceof Error ? cause.message : String(cause))
       await new Promise((resolve) => setTimeout(resolve, 500))
     }
   }

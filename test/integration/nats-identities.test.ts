@@ -6,8 +6,10 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { type NatsRole, type OwnNatsServer, ownNatsServer } from "../../infra/local/index.ts"
+import { type HostNews, runHost } from "../../runtime/host/host.ts"
 import { Nats } from "../../runtime/nats/connection.ts"
 import { ensureCommon, ensureLog } from "../../runtime/nats/streams.ts"
+import { MemoryApi } from "../../runtime/testkit.ts"
 import { withNats } from "../support/parts.ts"
 import { until } from "../support/until.ts"
 
@@ -84,6 +86,23 @@ withNats("on NATS", () => {
     await ensureLog(as("admin").jsm, undefined, 120)
   })
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
+  it("a host whose user may not do what it needs says what that is", async () => {
+    const news: Array<HostNews> = []
+    const stop = new AbortController()
+    const { api, context } = { api: new MemoryApi(), context: Context.empty() as Context.Context<never> }
+    const say = (one: HostNews) => news.push(one)
+    const running = runHost({ functions: [], ...as("reader"), api, context, say }, stop.signal)
+    await until("the host to say why it waits", () => news.length > 0)
+    stop.abort()
+    await running
+    expect(news[0]).toMatchObject({
+      _tag: "Waiting",
+      message: expect.stringMatching(
+        /^NATS does not give us the streams: .*Permissions Violation for Publish to "\$JS\.API\.STREAM\.CREATE\.KV_bridge"/i
+      )
+    })
+  })
 
   /** What the server says to a publication there: nothing, or that it is refused. */
   const refusal = async (connection: NatsConnection, subject: string) => {

@@ -1,19 +1,26 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Console from "effect/Console"
 import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { defaultSettings } from "../../functions/domain/settings.ts"
+import { functions as ours } from "../../functions/index.ts"
 import { freePorts } from "../../infra/local/files.ts"
 import { controlPlane, localProgram, natsServer } from "../../infra/local/index.ts"
 import { namespaceSupport } from "../../infra/local/namespaces.ts"
+import { Misdeclared, requireOneKindEach } from "../Function.ts"
 import { openCluster } from "../kube/access.ts"
 import { httpApi } from "../kube/http.ts"
 import { withoutPassword } from "../nats/connection.ts"
 import { smallHeap } from "./heap.ts"
 import { applyFile, kubectlIn } from "./kubectl.ts"
+import { selectFunctions } from "./load.ts"
 import { machines } from "./machines.ts"
+import * as options from "./options.ts"
+import { misdeclared } from "./process.ts"
 import { tellStory } from "./tale.ts"
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..")
@@ -41,6 +48,18 @@ const startOurs = (name: "bridge" | "functions", args: ReadonlyArray<string>, di
     return { name, health, log: process_.log }
   })
 
+/** Functions of the user's own. What is wrong with them is said before anything is started. */
+const hostedBeside = (from: string) =>
+  Effect.tryPromise({
+    try: async () => {
+      const all = await selectFunctions(ours(defaultSettings), from, undefined)
+      requireOneKindEach(all)
+      const names = all.slice(ours(defaultSettings).length).map(({ name }) => name)
+      return { path: resolve(from), names: names.join(", ") }
+    },
+    catch: misdeclared
+  })
+
 export const up = Command.make(
   "up",
   {
@@ -50,12 +69,17 @@ export const up = Command.make(
         "so many nodes, each in a network namespace of this machine; 2 to 80, or 0 for none"
       )
     ),
+    from: options.from,
     exit: Flag.Boolean("exit").pipe(
       Flag.withDefault(false),
       Flag.withDescription("end after the story, with 0 only if every step held")
     )
   },
-  Effect.fnUntraced(function* ({ nodes: count, exit }) {
+  Effect.fnUntraced(function* ({ nodes: count, from, exit }) {
+    if (count !== 0 && (count < 2 || count > 80)) {
+      return yield* Effect.fail(new Misdeclared(`--nodes ${count}: there are 2 to 80, or 0 for none`))
+    }
+    const own = Option.isSome(from) ? yield* hostedBeside(from.value) : undefined
     yield* Effect.gen(function* () {
       const say = (line: string) => console.log(line)
       const [cluster, nats] = yield* Effect.all([controlPlane({ say }), natsServer({ say })], {
@@ -72,12 +96,14 @@ export const up = Command.make(
       )
       const argsOf = (name: "bridge" | "functions") => [
         ...["--kubeconfig", cluster.kubeconfig],
-        ...["--nats", nats.as(name)]
+        ...["--nats", nats.as(name)],
+        ...(own === undefined ? [] : ["--from", own.path])
       ]
       const start = (name: "bridge" | "functions") => startOurs(name, argsOf(name), logs)
-      const ours = yield* Effect.all([start("bridge"), start("functions")], { concurrency: 2 })
-      for (const { name, health, log } of ours)
+      const running = yield* Effect.all([start("bridge"), start("functions")], { concurrency: 2 })
+      for (const { name, health, log } of running)
         yield* Console.log(`extip ${name}: http://${health}/metrics, log ${log}`)
+      if (own !== undefined) yield* Console.log(`beside our functions, of ${own.path}: ${own.names}`)
       const support = count === 0 ? undefined : namespaceSupport()
       if (support?.how === "unavailable") {
         yield* Console.log(`no nodes: this machine lets us have no network namespaces, ${support.reason}`)

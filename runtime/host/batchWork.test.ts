@@ -52,6 +52,17 @@ describe("the work of a batch function", () => {
     expect(work.size).toBe(0)
   })
 
+  it("waits as long as a timer can where it is to wait longer, and does not run at once", async () => {
+    const { runs, wake, pass } = open()
+    wake("a")
+    await pass(5)
+    await runs[0]!.end({ _tag: "Again", afterMillis: 60 * 86_400_000 })
+    await pass(24 * 86_400_000)
+    expect(runs).toHaveLength(1)
+    await pass(86_400_000)
+    expect(runs).toHaveLength(2)
+  })
+
   it("runs one batch at a time, and no more than fit", async () => {
     const { runs, keys, wake, pass } = open(2)
     wake("a", "b", "c")

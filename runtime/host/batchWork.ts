@@ -1,4 +1,4 @@
-import type { Cause } from "./work.ts"
+import { type Cause, longestWaitMillis } from "./work.ts"
 
 export type BatchResult =
   | { readonly _tag: "Settled" }
@@ -168,11 +168,14 @@ export class BatchWork<K> {
   #wait(items: ReadonlyArray<Item<K>>, millis: number): void {
     const attempts = items.map(({ attempt }) => attempt)
     for (const item of items) item.state = "waiting"
-    const wait = setTimeout(() => {
-      this.#waits.delete(wait)
-      // One that was woken meanwhile has run since, or is about to.
-      this.#enqueue(items.filter((item, i) => item.state === "waiting" && item.attempt === attempts[i]))
-    }, millis)
+    const wait = setTimeout(
+      () => {
+        this.#waits.delete(wait)
+        // One that was woken meanwhile has run since, or is about to.
+        this.#enqueue(items.filter((item, i) => item.state === "waiting" && item.attempt === attempts[i]))
+      },
+      Math.min(millis, longestWaitMillis)
+    )
     this.#waits.add(wait)
   }
 }

@@ -54,6 +54,16 @@ describe("the work of one function", () => {
     expect(started.map(({ key }) => key)).toEqual(["a", "b", "c", "d"])
   })
 
+  it("waits as long as a timer can where it is to wait longer, and does not run at once", async () => {
+    const { wake, end, started } = bench()
+    wake("a")
+    await end("a", again(60 * 86_400_000))
+    await vi.advanceTimersByTimeAsync(24 * 86_400_000)
+    expect(started).toHaveLength(1)
+    await vi.advanceTimersByTimeAsync(86_400_000)
+    expect(started).toHaveLength(2)
+  })
+
   it("runs one object once at a time; what comes meanwhile is one run after it", async () => {
     const { wake, end, started, settledCauses } = bench()
     wake("a", 1)

@@ -3,6 +3,9 @@
  * they were woken. It knows nothing of NATS or Kubernetes, and its clock is given.
  */
 
+/** A timer of more than 31 bits would be over at once. Who waits longer runs once in between, which is harmless. */
+export const longestWaitMillis = 2 ** 31 - 1
+
 /** A reason to run: an event, or a wake-up of ours. `settle` is called once, when all that it caused is done. */
 export interface Cause {
   /** Of the event in the log; 0 for wake-ups of ours. */
@@ -159,9 +162,12 @@ export class Work<K> {
   #waitFor(item: Item<K>, millis: number): void {
     item.state = "waiting"
     if (this.#stopped) return
-    item.timer = setTimeout(() => {
-      if (item.causes.length > 0) this.#enqueue(item)
-      else this.#items.delete(item.key)
-    }, millis)
+    item.timer = setTimeout(
+      () => {
+        if (item.causes.length > 0) this.#enqueue(item)
+        else this.#items.delete(item.key)
+      },
+      Math.min(millis, longestWaitMillis)
+    )
   }
 }

@@ -15,7 +15,7 @@ import {
 import { Thing } from "./host/thing.fixture.ts"
 import { defineKind, type KubeObject, Metadata } from "./Kind.ts"
 import { create, place, read, seeFleet } from "./Needs.ts"
-import { fleetChanged } from "./Trigger.ts"
+import { every, fleetChanged } from "./Trigger.ts"
 import { TestCluster } from "./testkit.ts"
 
 const needs = [read(Thing)]
@@ -63,6 +63,20 @@ describe("a function's declaration", () => {
       })
     ).toThrow("read(Other)")
   })
+
+  it.each(["0 seconds", "-1 seconds", "25 days", "Infinity"] as const)(
+    "refuses a timer of %s, which would never stop",
+    (interval) => {
+      expect(() =>
+        defineFunction({
+          name: "paint-on-time",
+          on: [every(interval)],
+          needs: [],
+          handle: () => Effect.void
+        })
+      ).toThrow('function "paint-on-time": "every" takes an interval of 1 millisecond to 24 days')
+    }
+  )
 
   it("refuses two functions of one name, when they are hosted", () => {
     const twice = [named("paint-on-change"), named("paint-on-change")]

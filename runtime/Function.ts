@@ -72,7 +72,8 @@ export class Misdeclared extends Error {
 /**
  * Declares a function. Nothing happens until a host runs it.
  *
- * @throws Misdeclared when the name is not `verb-on-event`, or something that wakes it is not among `needs`.
+ * @throws Misdeclared when the name is not `verb-on-event`, something that wakes it is not among `needs`, or an interval
+ * is none.
  */
 export const defineFunction = <In, E extends Disposed, R = Kube>(
   spec: FunctionSpec<In, E, R>
@@ -110,6 +111,9 @@ export const defineBatchFunction = <A extends KubeObject, E extends Disposed, R 
   return { ...common, debounceMillis: 0, batch: { afterMillis, most }, handle: spec.handle }
 }
 
+/** A timer has 31 bits. */
+const longestIntervalMillis = 24 * 86_400_000
+
 type Declaration = Pick<FunctionSpec<any, any, any>, "name" | "on" | "when" | "needs">
 
 const declared = (spec: Declaration) => {
@@ -133,6 +137,14 @@ const declared = (spec: Declaration) => {
           `function "${spec.name}": it is woken by or for ${kind.kind}, so "needs" must contain read(${kind.kind})`
         )
       }
+    }
+    if (
+      source._tag === "Timer" &&
+      !(source.everyMillis >= 1 && source.everyMillis <= longestIntervalMillis)
+    ) {
+      throw new Misdeclared(
+        `function "${spec.name}": "every" takes an interval of 1 millisecond to 24 days, not ${source.everyMillis} ms`
+      )
     }
     if (source._tag === "Fleet" && fleet === "none") {
       throw new Misdeclared(

@@ -108,7 +108,8 @@ export const fleetChanged = (what: ReadonlyArray<FleetEvent["what"]>): FleetTrig
 }
 
 /**
- * Wakes the function once per interval, on one of the hosts. An interval that passes while no host lives is skipped.
+ * Wakes the function once per interval, on one of the hosts: 1 millisecond to 24 days. An interval that passes while no
+ * host lives is skipped.
  */
 export const every = (interval: Duration.Input): Trigger<Tick> => ({
   source: { _tag: "Timer", everyMillis: Duration.toMillis(interval) },

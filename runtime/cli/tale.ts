@@ -131,6 +131,8 @@ export const tellStory = ({ api, kubectl, natsUrl, examples, lan }: TaleOptions)
     const step = (line: string) => Console.log(`  ✓ ${line}`)
     const pool = { namespace: "", name: "test-pool" }
     const web = { namespace: "default", name: "web" }
+    // A kubeconfig of one's own may be set to another one.
+    const inDefault = ["-n", web.namespace]
     yield* Console.log("\nThe story of one Service")
 
     yield* kubectl("apply", "-f", join(examples, "pool.yaml"))
@@ -162,8 +164,8 @@ export const tellStory = ({ api, kubectl, natsUrl, examples, lan }: TaleOptions)
       yield* step(`${lan.nodes.map(({ name }) => name).join(", ")} are ready (seen after ${millis} ms)`)
     }
 
-    yield* kubectl("create", "service", "clusterip", "web", "--tcp=80:8080")
-    yield* kubectl("annotate", "service", "web", "external-ip=auto")
+    yield* kubectl("create", "service", "clusterip", "web", ...inDefault, "--tcp=80:8080")
+    yield* kubectl("annotate", "service", "web", ...inDefault, "external-ip=auto")
     const given = yield* observe(
       api,
       Service,
@@ -194,7 +196,7 @@ export const tellStory = ({ api, kubectl, natsUrl, examples, lan }: TaleOptions)
     ).pipe(Effect.provide(Nats.layer({ url: natsUrl, name: "extip-up" })))
     for (const line of trace) yield* Console.log(`  ${line}`)
 
-    yield* kubectl("delete", "service", "web")
+    yield* kubectl("delete", "service", "web", ...inDefault)
     const free = yield* observe(
       api,
       IpClaimPool,

@@ -7,6 +7,7 @@ import { allocatedOf } from "../domain/publishing.ts"
 import { requestOf, stillAskedFor, wantsAddress } from "../domain/requests.ts"
 import type { Settings } from "../domain/settings.ts"
 import { chooseAddresses, RequestRefused } from "./decide.ts"
+import { keepWhatItCarries } from "./keep.ts"
 import { PutBacks } from "./put-backs.ts"
 import {
   servicesThatHaveLostTheirClaim,
@@ -15,7 +16,7 @@ import {
   servicesThatWaitForWhatItCarried,
   servicesThatWaitToShare
 } from "./wakes.ts"
-import { giveBack, hold, keepWhatItCarries, publish } from "./writes.ts"
+import { giveBack, hold, publish } from "./writes.ts"
 
 /**
  * Gives a Service that asks for one exactly one external address (of each family that it asks for).

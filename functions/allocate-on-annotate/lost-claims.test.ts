@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { doubled } from "../../test/support/invariants.ts"
 import { allWith, newStore, only, run, World } from "../../test/support/world.ts"
 import { parseCidr } from "../domain/addresses.ts"
-import { IpClaim, Service } from "../domain/kinds.ts"
+import { IpClaim, Namespace, Service } from "../domain/kinds.ts"
 
 const lan = { cidr: "10.0.0.0/29" }
 const claimRef = (address: string) => ({ namespace: "", name: address.replaceAll(".", "-") })
@@ -164,6 +164,22 @@ describe("an address that several carry, or that somebody only says that he carr
     expect(world.externalIPs("prod/web")).toEqual(["10.0.0.1"])
     expect(world.externalIPs("prod/named")).toEqual(["10.0.0.3"])
     expect(world.carries("aaa/forged")).toBeUndefined()
+  })
+
+  it("is not taken off a Service whose Namespace has not been heard of yet: its labels may admit it", async () => {
+    const world = new World()
+    await world.pool("gold", { ...lan, namespaceSelector: { matchLabels: { tier: "gold" } } })
+    await world.settle()
+    const carried = { "ipcontroller.ext/allocated": "10.0.0.3" }
+    await world.asking("shop/web", "auto", { annotations: carried, spec: { externalIPs: ["10.0.0.3"] } })
+    await world.settle()
+    expect(world.carries("shop/web")).toBe("10.0.0.3")
+    await run(
+      world.cluster.create(Namespace, { metadata: { name: "shop", labels: { tier: "gold" } }, spec: {} })
+    )
+    await world.settle()
+    await world.sweep()
+    expect(world.held).toEqual({ "10.0.0.3": ["shop/web"] })
   })
 
   it("that its author wrote by hand is freed when he removes it, though the Service has one of the other family", async () => {

@@ -1,0 +1,165 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { type Index, Kube, type KubeFailure, refOf } from "#runtime"
+import { claimName, familyOf } from "../domain/addresses.ts"
+import { addressOfClaim, entryOf, isEntryOf, isSameEntry, newClaim, serviceKeyOf } from "../domain/holding.ts"
+import { type ClaimedService, IpClaim, Namespace, Service } from "../domain/kinds.ts"
+import type { Ledger, PoolEntry } from "../domain/ledger.ts"
+import { allocatedOf, ingressPatch, isPublished, publishPatch, withdrawPatch } from "../domain/publishing.ts"
+import { annotationOf, annotations, type Request } from "../domain/requests.ts"
+import { whyNotShared } from "../domain/sharing.ts"
+import { AddressTaken, NotInAnyPool, Overtaken, SharingBroken, TakenOffAgain } from "./decide.ts"
+import type { PutBacks } from "./put-backs.ts"
+import { at, enter, publish } from "./writes.ts"
+
+/** What `keepWhatItCarries` has to know beside the Service. */
+export interface Keeping {
+  readonly ledgerOf: Index<Ledger>
+  readonly request: Request
+  readonly putBacks: PutBacks
+}
+
+/** Whether the Service asks for this address, which no claim holds, or at least for nothing else. */
+const isAskedFor = (request: Request, address: string, ledger: Ledger): boolean => {
+  if (request._tag === "Addresses") return request.addresses.includes(address)
+  if (request._tag !== "Auto") return true
+  // A pool that is not there yet may contain it when it comes: extip is deployed anew, or a backup restored.
+  const wanted = request.pool === undefined ? undefined : ledger.pool(request.pool)?.addresses
+  return request.families.includes(familyOf(address)) && wanted?.contains(address) !== false
+}
+
+/**
+ * Keeps a Service at the addresses that it carries: whatever is missing of claim or publication is mended. An
+ * annotation that was copied from another Service carries nothing, and is taken off; and so is an address that nothing
+ * holds any more, when its Service asks for another one.
+ */
+export const keepWhatItCarries = Effect.fnUntraced(function* (
+  service: Service,
+  { ledgerOf, request, putBacks }: Keeping
+) {
+  const kube = yield* Kube
+  const ledger = kube.index(ledgerOf)
+  const carried = allocatedOf(service)
+  const entry = entryOf(service, "allocated", annotationOf(service, annotations.share))
+  // Who may not use the pool, and has no claim, wrote the annotation himself, or copied it. But its Namespace, by whose
+  // labels the pool admits it, may not have been heard of yet.
+  const namespace = kube.find(Namespace, { namespace: "", name: service.metadata.namespace ?? "" })
+  const isForged = (pool: PoolEntry | undefined): boolean =>
+    pool?.gives === true &&
+    (namespace !== undefined || pool.object.spec.namespaceSelector === undefined) &&
+    !ledger.admits(pool, service)
+  const mended: Array<string> = []
+  const left: Array<string> = []
+  let trouble: NotInAnyPool | SharingBroken | undefined
+  for (const address of carried) {
+    const claim = ledger.claim(address)
+    if (claim === undefined) {
+      const pool = ledger.poolOf(address)
+      if (isForged(pool) || !isAskedFor(request, address, ledger)) {
+        // Taken off it cannot be given back: is it really without a claim?
+        const fresh = yield* kube.get(IpClaim, { namespace: "", name: claimName(address) })
+        if (fresh === undefined) left.push(address)
+      } else if (
+        pool === undefined ||
+        !ledger.admits(pool, service) ||
+        ledger.forbidden(address) !== undefined
+      ) {
+        trouble = new NotInAnyPool({ address, pools: ["it is not given out without a claim that holds it"] })
+      } else if (yield* stillCarries(service, address)) {
+        yield* kube.create(IpClaim, newClaim(address, pool.name, [entry]))
+        mended.push(`adopted ${address} into pool ${pool.name}`)
+      }
+    } else if ((claim.spec.services ?? []).some((one) => isEntryOf(one, service))) {
+      if (yield* isOutdated(claim, entry))
+        mended.push(`entered the Service's ports into ${claim.metadata.name}`)
+      const why = whyNotShared(claim, service, entry.share, (other) => kube.find(Service, other))
+      if (why !== undefined) trouble ??= new SharingBroken({ address, why })
+    } else {
+      yield* takeOver(service, claim, entry)
+      mended.push(`took over the claim ${claim.metadata.name}`)
+    }
+  }
+  if (left.length > 0) {
+    const present = yield* takeOff(service, left)
+    const message = `Cleared ${left.join(" and ")}: no claim holds it, and the Service asks for another one or may not have it`
+    if (present !== undefined) {
+      const once = `${left.join()} ${present.metadata.resourceVersion}`
+      yield* kube.note(Service, present, { type: "Normal", reason: "ClearAssignment", message, once })
+    }
+    return message
+  }
+  if (trouble?._tag === "NotInAnyPool") return yield* trouble
+  if (yield* putBack(service, carried, putBacks)) mended.push(`published ${carried.join(" and ")} again`)
+  if (trouble !== undefined) return yield* trouble
+  return mended.length === 0 ? undefined : mended.join(", ")
+})
+
+/** The view may be late: the address was freed meanwhile, and the claim with it. */
+const stillCarries = Effect.fnUntraced(function* (service: Service, address: string) {
+  const kube = yield* Kube
+  const present = yield* kube.get(Service, refOf(service))
+  return present?.metadata.uid === service.metadata.uid && allocatedOf(present).includes(address)
+})
+
+/** Publishes what is not shown, unless somebody takes it off each time: then less and less often. */
+const putBack = Effect.fnUntraced(function* (
+  service: Service,
+  addresses: ReadonlyArray<string>,
+  putBacks: PutBacks
+) {
+  if (isPublished(service, addresses)) return false
+  const { uid } = service.metadata
+  const waitMillis = putBacks.waitMillis(uid, yield* Clock.currentTimeMillis)
+  if (waitMillis > 0) return yield* new TakenOffAgain({ addresses: addresses.join(", "), waitMillis })
+  const wrote = yield* publish(service, addresses)
+  if (wrote) putBacks.done(uid, yield* Clock.currentTimeMillis)
+  return wrote
+})
+
+/** Takes these addresses of ours off the Service, as it is by now; the others stay. */
+const takeOff = Effect.fnUntraced(function* (service: Service, gone: ReadonlyArray<string>) {
+  const kube = yield* Kube
+  const present = yield* kube.get(Service, refOf(service))
+  if (present === undefined || present.metadata.uid !== service.metadata.uid) return
+  const carried = allocatedOf(present)
+  const keep = carried.filter((address) => !gone.includes(address))
+  if (keep.length === carried.length) return
+  const ingress = ingressPatch(present, keep)
+  const cleared =
+    ingress === undefined ? present : yield* kube.patchStatus(Service, refOf(present), at(present), ingress)
+  const rest = keep.length === 0 ? withdrawPatch(cleared) : publishPatch(cleared, keep)
+  return rest === undefined ? cleared : yield* kube.patch(Service, refOf(cleared), at(cleared), { ...rest })
+})
+
+/** Ports and key in a claim are what sharing is decided by, so they follow the Service. */
+const isOutdated = Effect.fnUntraced(function* (claim: IpClaim, entry: ClaimedService) {
+  const kube = yield* Kube
+  const present = claim.spec.services ?? []
+  const mine = present.find((one) => one.uid === entry.uid)
+  if (mine === undefined || isSameEntry(mine, entry)) return false
+  const services = present.map((one) => (one.uid === entry.uid ? entry : one))
+  yield* kube.patch(IpClaim, refOf(claim), at(claim), { spec: { services } })
+  return true
+})
+
+/** The claim names others. It was this Service's before it was restored, or may be shared; or it is not its own. */
+const takeOver = Effect.fnUntraced(function* (
+  service: Service,
+  claim: IpClaim,
+  entry: ClaimedService
+): Effect.fn.Return<void, KubeFailure | AddressTaken | Overtaken, Kube> {
+  const kube = yield* Kube
+  const fresh = yield* kube.get(IpClaim, refOf(claim))
+  if (fresh === undefined) return yield* new Overtaken({ detail: `the claim ${claim.metadata.name} is gone` })
+  // Its own former self is in nobody's way: that is what it takes over from.
+  const others = (fresh.spec.services ?? []).filter((one) => serviceKeyOf(one) !== serviceKeyOf(entry))
+  const held = { ...fresh, spec: { ...fresh.spec, services: others } }
+  const why = whyNotShared(held, service, entry.share, (other) => kube.find(Service, other))
+  if (why === undefined) {
+    yield* enter(service, fresh, entry)
+    return
+  }
+  const address = addressOfClaim(fresh)
+  yield* takeOff(service, [address])
+  return yield* new AddressTaken({ address, why })
+})

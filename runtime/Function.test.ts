@@ -94,17 +94,22 @@ describe("a function's declaration", () => {
     })
     const both = [named("paint-on-change"), narrow]
     const sentence =
-      'functions "paint-on-change" and "sign-on-change" declare things.test.example twice, and a host holds it in one ' +
-      'shape: import it from one place ("extip/kinds", if it is there), or host one of them apart with --only'
+      'functions "paint-on-change" and "sign-on-change" declare things.test.example in different shapes, and a host holds ' +
+      'one: import it from one place ("extip/kinds", if it is there), export them from one function.ts, or host one of them ' +
+      "apart with --only"
     expect(() => requireOneKindEach(both)).toThrow(sentence)
     expect(() => new TestCluster(both)).toThrow(Misdeclared)
     expect(() => requireOneKindEach([named("paint-on-change"), named("paint-on-create")])).not.toThrow()
+    const colour = Schema.Struct({ colour: Schema.String })
+    const Copy = defineKind<Thing>({ ...Thing, schema: Schema.Struct({ metadata: Metadata, spec: colour }) })
+    const copied = { name: "sign-on-change", needs: [read(Copy)].flat() }
+    expect(() => requireOneKindEach([named("paint-on-change"), copied])).not.toThrow()
     // A bridge holds no shapes.
     expect(() => requireOneVersionEach(both)).not.toThrow()
     const Later = defineKind<Thing>({ ...Thing, version: "v2" })
     const twoVersions = { name: "read-both", needs: [read(Thing), read(Later)].flat() }
     expect(() => requireOneVersionEach([twoVersions])).toThrow(
-      'function "read-both" declares things.test.example twice, in different versions'
+      'function "read-both" declares things.test.example in different versions'
     )
   })
 })

@@ -1,4 +1,5 @@
 import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type { Disposed } from "./Disposition.ts"
 import { type Kind, type KubeObject, resourceName } from "./Kind.ts"
 import type { Kube } from "./Kube.ts"
@@ -174,10 +175,17 @@ type Declared = Pick<FunctionDefinition<any>, "name" | "needs">
  * whoever expects another one would find it without what he reads.
  */
 export const requireOneKindEach = (functions: ReadonlyArray<Declared>): void =>
-  requireAlike(functions, (one, other) => one === other, [
-    "and a host holds it in one shape",
-    'import it from one place ("extip/kinds", if it is there), or host one of them apart with --only'
+  requireAlike(functions, isOneShape, [
+    "in different shapes, and a host holds one",
+    'import it from one place ("extip/kinds", if it is there), export them from one function.ts, or host one of them apart with --only'
   ])
+
+const isOneShape = (one: Kind<any>, other: Kind<any>): boolean =>
+  one === other ||
+  (one.version === other.version && one.namespaced === other.namespaced && shapeOf(one) === shapeOf(other))
+
+/** Two functions may each have a copy of one declaration. */
+const shapeOf = ({ schema }: Kind<any>): string => JSON.stringify(Schema.toJsonSchemaDocument(schema))
 
 /** @throws Misdeclared when functions read a resource in different versions: the bridge publishes one. */
 export const requireOneVersionEach = (functions: ReadonlyArray<Declared>): void =>
@@ -201,7 +209,7 @@ const requireAlike = (
       else if (!isAlike(first.kind, kind)) {
         const who =
           first.by === name ? `function "${name}" declares` : `functions "${first.by}" and "${name}" declare`
-        throw new Misdeclared(`${who} ${resource} twice, ${why}: ${remedy}`)
+        throw new Misdeclared(`${who} ${resource} ${why}: ${remedy}`)
       }
     }
   }

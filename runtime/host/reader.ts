@@ -47,6 +47,8 @@ export interface Hydrated {
 }
 
 const checkMillis = 2_000
+/** Long enough for every function to have found its consumer. */
+const wokenMillis = 60_000
 
 /** Keeps the view as new as the log: the bucket `kube` first, then the events of `KUBE` from there on. */
 export class Reader {
@@ -92,9 +94,14 @@ export class Reader {
           sequence: this.position,
           objects: this.#options.kinds.reduce((sum, kind) => sum + this.#options.view.count(kind), 0)
         })
+        // Everything has been woken by then, and need not be again when the next life begins.
+        const woken = setTimeout(() => {
+          this.#wentBack = undefined
+        }, wokenMillis)
         try {
           await Promise.all([live(hydrated), this.#watchLog(created, lost, both)])
         } finally {
+          clearTimeout(woken)
           lost.abort()
           stop()
           for (const waiter of this.#waiters.splice(0)) waiter.resolve()

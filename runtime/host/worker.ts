@@ -55,6 +55,8 @@ export class Worker {
   readonly #targets: Targets
   #messages: ConsumerMessages | undefined
   #isReceiving = false
+  /** The life of the log in which everything was woken last. */
+  #wokenIn: Hydrated | undefined
   /** What the server called us when it made us the active host; empty for one that stands by. */
   #pin = ""
   /** When the server last gave us something, by the monotonic clock. */
@@ -106,12 +108,17 @@ export class Worker {
     try {
       while (!signal.aborted) {
         try {
-          const { wakeAll } = await ensureConsumer(jsm, fn, hydrated)
+          const isWoken = this.#wokenIn === hydrated
+          const { wakeAll } = await ensureConsumer(jsm, fn, {
+            ...hydrated,
+            wentBack: hydrated.wentBack && !isWoken
+          })
           this.#messages = await consume(js, fn.name, (message) => void this.#receive(message, signal))
           const ended = this.#messages.closed()
           if (followed) await publishActive(js, fn.name)
           this.#isReceiving = true
           if (wakeAll) {
+            this.#wokenIn = hydrated
             const settle = () => {
               if (!signal.aborted) markWoken(jsm, fn.name, hydrated).catch(() => undefined)
             }

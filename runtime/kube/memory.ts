@@ -227,10 +227,21 @@ const withoutEmpty = <A extends Json>(metadata: A): A => {
   return kept as A
 }
 
-/** Of Kubernetes' own groups, those whose kinds have one; the group of a custom resource is a domain of somebody else's. */
-const generationGroups = new Set(["apps", "batch", "discovery.k8s.io", "networking.k8s.io", "policy"])
-const hasGeneration = ({ group }: KindId): boolean =>
-  generationGroups.has(group) || (group.includes(".") && !group.endsWith(".k8s.io"))
+/** Kubernetes' own groups whose kinds have none; all others have one, custom resources too. */
+const withoutGeneration = new Set([
+  "",
+  "authentication.k8s.io",
+  "authorization.k8s.io",
+  "autoscaling",
+  "certificates.k8s.io",
+  "coordination.k8s.io",
+  "events.k8s.io",
+  "node.k8s.io",
+  "rbac.authorization.k8s.io",
+  "scheduling.k8s.io",
+  "storage.k8s.io"
+])
+const hasGeneration = ({ group }: KindId): boolean => !withoutGeneration.has(group)
 
 /** What a generation is of: all but metadata and status. */
 const counted = ({ metadata: _, status: __, ...rest }: Json): Json => rest

@@ -13,7 +13,9 @@ describe("what this node holds, and another one stands by for", () => {
   let cutOff: CutOff
 
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ["performance", "setInterval", "clearInterval"] })
+    vi.useFakeTimers({
+      toFake: ["performance", "setInterval", "clearInterval", "setTimeout", "clearTimeout"]
+    })
     heardAt = performance.now()
     answers = true
     verified = 0
@@ -41,17 +43,17 @@ describe("what this node holds, and another one stands by for", () => {
     vi.useRealTimers()
   })
 
-  it("is not asked for while that one's runtime is down, and its host answers", () => {
-    vi.advanceTimersByTime(60_000)
+  it("is not asked for while that one's runtime is down, and its host answers", async () => {
+    await vi.advanceTimersByTimeAsync(60_000)
     expect(verified).toBe(0)
   })
 
-  it("is asked for once when the two hear each other again", () => {
+  it("is asked for once when the two hear each other again", async () => {
     answers = false
-    vi.advanceTimersByTime(2_000)
+    await vi.advanceTimersByTimeAsync(2_000)
     expect(verified).toBe(0)
     answers = true
-    vi.advanceTimersByTime(60_000)
+    await vi.advanceTimersByTimeAsync(60_000)
     expect(verified).toBe(1)
   })
 })

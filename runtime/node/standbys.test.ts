@@ -59,11 +59,28 @@ describe("an address that a node stands by for", () => {
     await isSeen()
     links = [{ ...linkOf(mine), name: "br0", index: 7 }]
     standbys.set(assignment)
-    expect(standbys.seen).toBe(1)
+    expect(standbys.seen).toBe(0)
     await vi.waitUntil(() => asked.get(7)?.includes(address))
+    await isSeen()
     answers = false
     await vi.waitUntil(() => taken.length > 0)
     expect(taken).toEqual([7])
+  })
+
+  it("is not taken by a link on which its holder was never seen", async () => {
+    await isSeen()
+    // The link of the LAN is gone; the default route leads elsewhere, where nobody answers.
+    answers = false
+    links = [{ ...linkOf(mine), name: "eth1", index: 7 }]
+    standbys.set(assignment)
+    let rounds = 0
+    const before = asked.get(7)
+    await vi.waitUntil(() => {
+      if (asked.get(7) !== before) rounds++
+      asked.delete(7)
+      return rounds > 12
+    })
+    expect(taken).toEqual([])
   })
 
   it("goes on being watched where it was while no link fits", async () => {

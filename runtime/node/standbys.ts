@@ -57,9 +57,11 @@ export class Standbys {
     // The link that it would be on is another one by now, or the same under another index.
     const isElsewhere = index !== undefined && before?.standing.index !== index
     if (isPlacedSo && !isElsewhere) return
-    // The same holder under a newer placement: it has been seen.
+    // The same holder under a newer placement: it has been seen. Not on another link, which may lead to another LAN.
     const seenAt =
-      before !== undefined && before.pair.node === holder ? before.standing.seenAt : Number.NEGATIVE_INFINITY
+      before !== undefined && before.pair.node === holder && before.standing.index === index
+        ? before.standing.seenAt
+        : Number.NEGATIVE_INFINITY
     this.delete(claim)
     if (holder === undefined || index === undefined) return
     const known = this.#pairs.get(holder)

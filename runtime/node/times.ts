@@ -32,8 +32,8 @@ export interface NodeTimes {
   /** A link without carrier, or a peer that is not heard, for so long is cut off. */
   readonly apartMillis: number
   /**
-   * Announcements are repeated after these, then every `announceMillis`. RFC 5227 §2.3: twice, 2 s apart. One comes
-   * before a link that is deaf for less than `apartMillis`, and has lost addresses by it, would hear of nothing.
+   * Announcements are repeated after these, then every `announceMillis`. RFC 5227 §2.3: twice, 2 s apart. They come
+   * before a link that is deaf for less than `apartMillis` and a look, and has lost addresses by it, would hear of nothing.
    */
   readonly announceAgainMillis: ReadonlyArray<number>
   readonly announceMillis: number
@@ -57,7 +57,7 @@ export const defaultTimes: NodeTimes = {
   unsignedMillis: 1_000,
   heardOfMillis: 12_000,
   apartMillis: 1_000,
-  announceAgainMillis: [200, 500, 1_500],
+  announceAgainMillis: [200, 500, 500, 1_500],
   announceMillis: 60_000
 }
 

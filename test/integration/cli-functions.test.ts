@@ -105,7 +105,7 @@ withParts("extip functions", (shared) => {
         .replace('kind: "ConfigMap",\n  plural: "configmaps"', 'kind: "Service",\n  plural: "services"')
     )
     expect(await refused(["--from", folder])).toContain(
-      'functions "allocate-on-annotate" and "note-on-change" declare services twice, and a host holds it in one shape'
+      'functions "allocate-on-annotate" and "note-on-change" declare services in different shapes, and a host holds one'
     )
     const only = ["--from", folder, "--only", "note-on-change"]
     const host = await stack.program("functions", only)

@@ -10,7 +10,9 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  symlinkSync
+  statSync,
+  symlinkSync,
+  utimesSync
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -61,6 +63,9 @@ const withRoot = <A>(body: (root: string) => A): A => {
   }
 }
 
+/** Layers that nobody has used for a week are removed when a new one is made: each is some hundred megabytes. */
+const unusedMillis = 7 * 24 * 3_600_000
+
 /** A layer in the cache, made by `fill` where it is not there; `key` is all that its content depends on. */
 const cached = (
   name: string,
@@ -72,11 +77,19 @@ const cached = (
   const folder = join(cacheFolder(process.env), "image")
   mkdirSync(folder, { recursive: true })
   const file = join(folder, `${name}-${hash.digest("hex").slice(0, 12)}.tar`)
-  if (existsSync(file)) return file
+  if (existsSync(file)) {
+    utimesSync(file, new Date(), new Date())
+    return file
+  }
   withRoot((root) => {
     fill(root)
     packLayer(root, file)
   })
+  for (const other of readdirSync(folder)) {
+    if (!other.startsWith(`${name}-`) || !other.endsWith(".tar")) continue
+    const path = join(folder, other)
+    if (Date.now() - statSync(path).mtimeMs > unusedMillis) rmSync(path, { force: true })
+  }
   return file
 }
 

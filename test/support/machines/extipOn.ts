@@ -119,9 +119,11 @@ export class ExtipOn {
         for (const { machine } of this.cluster.nodes.filter((node) => node.machine.isOn)) {
           const rules = await machine.run("nft", ["list", "table", "ip", "kube-proxy"])
           // Service by Service: a busy EndpointSlice controller, or kube-proxy, has one done before the next.
-          const led = Map.groupBy(rules.matchAll(/dnat (?:ip )?to (\d+(?:\.\d+){3}):8080/g), ([, ip]) => ip)
-          if (new Set(led.keys()).symmetricDifference(ips).size > 0) return false
-          if ([...led.values()].some(({ length }) => length !== services.length)) return false
+          const led = Array.from(rules.matchAll(/\bdnat .*\b8080\b.*/g), ([rule]) => {
+            return new Set(Array.from(rule.matchAll(/(\d+(?:\.\d+){3})(?: \. |:)8080/g), ([, ip]) => ip))
+          })
+          if (led.length !== services.length) return false
+          if (led.some((known) => known.symmetricDifference(ips).size > 0)) return false
         }
         return true
       },

@@ -116,9 +116,11 @@ withLan("the laboratory's LAN", () => {
   it("loses a host, with everything that ran on it, and boots it as it was made", async () => {
     await lan.own("n1", one)
     const program = lan.spawn("n1", "sh", ["-c", "echo up; sleep 1000 & setsid sleep 1000 & wait"])
-    await until("it to run", () => program.log().includes("up"))
-    const processes = lan.cables.host("n1").namespace.processes()
-    expect(processes).toHaveLength(3)
+    // A shell, and what it has forked by then.
+    const processes = await until("it to run, with its two children", () => {
+      const all = lan.cables.host("n1").namespace.processes()
+      return program.log().includes("up") && all.length === 3 && all
+    })
     await lan.powerCut("n1")
     expect(lan.isOn("n1")).toBe(false)
     expect(await answers()).toEqual([])

@@ -83,6 +83,37 @@ describe("an address that a node stands by for", () => {
     expect(taken).toEqual([])
   })
 
+  it("and was never seen, of a node that NATS has given up, is taken as soon as anybody else is heard", async () => {
+    let asked = 0
+    const quiet = {
+      ...lanThat(() => new Map()),
+      askOne: () => undefined,
+      askMachine: () => undefined,
+      askMachines: async () => {
+        asked++
+      },
+      drain: () => undefined,
+      // Hardly anybody is left on this LAN.
+      othersHeardAt: () => (asked > 20 ? performance.now() : Number.NEGATIVE_INFINITY)
+    } as unknown as Lan
+    const peers = new Peers()
+    peers.set("other", [linkOf(other)])
+    vi.spyOn(peers, "absentMillis").mockReturnValue(60_000)
+    const around = aroundOf(quiet, peers)
+    const said: Array<string> = []
+    const lone: Surroundings = {
+      ...around,
+      times: { ...around.times, watchMillis: 6, answerMillis: 3 },
+      inContact: () => true,
+      say: ({ _tag }) => said.push(_tag)
+    }
+    const holder = new Holder(lone)
+    new Standbys(lone, holder, stop.signal).set(assignment)
+    await vi.waitUntil(() => holder.table.size === 1)
+    // Not each time that nothing was heard.
+    expect(said.filter((tag) => tag === "Deaf")).toHaveLength(1)
+  })
+
   it("goes on being watched where it was while no link fits", async () => {
     await isSeen()
     links = [{ ...linkOf(mine), carrier: false }]

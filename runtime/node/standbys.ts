@@ -28,6 +28,8 @@ export class Standbys {
   readonly #byAddress = new Map<string, { readonly pair: Pair; readonly standing: Standing }>()
   /** Own address of a watched node → pair */
   readonly #byOwn = new Map<string, Pair>()
+  /** Link's index → when it was last said that nothing is heard there */
+  readonly #saidDeafAt = new Map<number, number>()
 
   constructor(around: Surroundings, holder: Holder, signal: AbortSignal) {
     this.#around = around
@@ -174,7 +176,11 @@ export class Standbys {
     const often = { probes: 2, gapMillis: times.probeGapMillis * 2 }
     await lan.askMachines([...others, ...gatewaysOf(lan.name)], often)
     if (lan.othersHeardAt(pair.macs) >= since) return false
-    this.#around.say({ _tag: "Deaf", link: lan.name })
+    const now = performance.now()
+    if (now - (this.#saidDeafAt.get(lan.index) ?? Number.NEGATIVE_INFINITY) >= unseenMillis) {
+      this.#saidDeafAt.set(lan.index, now)
+      this.#around.say({ _tag: "Deaf", link: lan.name })
+    }
     return true
   }
 
@@ -198,7 +204,6 @@ export class Standbys {
     const isGivenUp =
       inContact() && peers.absentMillis(pair.node) > times.lifetimeMillis + 2 * times.apartMillis
     if (!isGivenUp || now - pair.triedAt < unseenMillis) return
-    pair.triedAt = now
     const due = [...pair.standings.values()].filter(({ seenAt }) => seenAt < now - times.seenMillis)
     const heard: Array<Standing> = []
     for (const [index, all] of Map.groupBy(due, (one) => one.index)) {
@@ -206,7 +211,10 @@ export class Standbys {
       const hasCarrier = links().some((link) => link.index === index && link.carrier)
       if (lan !== undefined && hasCarrier && !(await this.#isDeaf(lan, pair, now))) heard.push(...all)
     }
-    if (heard.length > 0) await this.#take(pair, heard)
+    // On a LAN where hardly anybody is left, a frame in so short a time is luck: who heard none listens again at once.
+    if (due.length > 0 && heard.length === 0) return
+    pair.triedAt = now
+    await this.#take(pair, heard)
   }
 
   async #take(pair: Pair, due: ReadonlyArray<Standing>): Promise<void> {

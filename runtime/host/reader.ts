@@ -134,16 +134,20 @@ export class Reader {
     const prefix = "$KV.kube."
     let position = 0
     const newest = new Map<string, number>()
-    const filters = kinds.map((kind) => `${prefix}${resourceToken(kind)}.>`)
-    const bucket = { stream: "KV_kube", filters, lastPerSubject: true }
+    // One filter, though that brings kinds that are not ours: with several the server searches the whole block for each
+    // message, and 16,000 objects cost it 2 s instead of 0.2.
+    const [first, ...others] = kinds
+    const filter = first !== undefined && others.length === 0 ? `${prefix}${resourceToken(first)}.>` : `${prefix}>`
+    const bucket = { stream: "KV_kube", filters: [filter], lastPerSubject: true }
     await readAll(js, bucket, (message) => {
       const parsed = parseSubject(`kube.${message.subject.slice(prefix.length)}.added`)
+      const kind = parsed === undefined ? undefined : byToken.get(parsed.resource)
       const sequence = originSequence(message.headers?.get("Nats-Stream-Source") ?? "")
       position = Math.max(position, sequence)
-      if (parsed !== undefined && (message.headers?.get("KV-Operation") ?? "") === "") {
+      if (parsed !== undefined && kind !== undefined && (message.headers?.get("KV-Operation") ?? "") === "") {
         newest.set(parsed.resource, Math.max(sequence, newest.get(parsed.resource) ?? 0))
         // Decoded here, one by one: the bodies of 20,000 objects at once would be most of the process.
-        const object = view.decode(byToken.get(parsed.resource)!, message.json<RawObject>())
+        const object = view.decode(kind, message.json<RawObject>())
         if (object !== undefined) present.get(parsed.resource)!.set(refKey(parsed.ref), object)
       }
     })

@@ -5,6 +5,7 @@ import {
   addressesOf,
   ask,
   bareAllocation,
+  bareGrant,
   createNamespace,
   createService,
   inParallel,
@@ -22,10 +23,11 @@ const createMany = async (rig: Rig, namespace: string, count: number, annotation
   await inParallel(count, concurrency, (index) => createService(rig, namespace, `s${index}`, annotations))
 }
 
+const address = (index: number) => `198.18.${index >> 8}.${index & 255}`
+
 /** Services per second of a bare client that makes the same four writes, while nothing of ours runs. */
 export const bareRate = async (rig: Rig, count: number, namespace = "bare"): Promise<number> => {
   await createMany(rig, namespace, count)
-  const address = (index: number) => `198.18.${index >> 8}.${index & 255}`
   const start = performance.now()
   await inParallel(count, concurrency, (index) => bareAllocation(rig, namespace, `s${index}`, address(index)))
   const rate = (count * 1000) / (performance.now() - start)
@@ -34,6 +36,31 @@ export const bareRate = async (rig: Rig, count: number, namespace = "bare"): Pro
     await remove(rig, IpClaim, "", address(index).replaceAll(".", "-"))
   })
   return rate
+}
+
+/**
+ * Seconds that a bare client takes for what 400 freed addresses take: a Service and its claim deleted, another Service
+ * given the address. Nothing of ours runs.
+ */
+export const bareFreed = async (rig: Rig, count: number, namespace = "bare-full"): Promise<number> => {
+  await createMany(rig, namespace, 2 * count)
+  const name = (index: number) => address(index).replaceAll(".", "-")
+  await inParallel(count, concurrency, (index) => bareAllocation(rig, namespace, `s${index}`, address(index)))
+  const waiting = await listAll(rig, Service, namespace).then(
+    (all) => new Map(all.map((one) => [one.metadata.name, one]))
+  )
+  const start = performance.now()
+  await inParallel(count, concurrency, async (index) => {
+    await remove(rig, Service, namespace, `s${index}`)
+    await remove(rig, IpClaim, "", name(index))
+    await bareGrant(rig, waiting.get(`s${count + index}`)!, address(index))
+  })
+  const seconds = (performance.now() - start) / 1000
+  await inParallel(count, concurrency, async (index) => {
+    await remove(rig, Service, namespace, `s${count + index}`)
+    await remove(rig, IpClaim, "", name(index))
+  })
+  return seconds
 }
 
 /** From the patch that asks to the watch event that shows the address, one Service after the other. */

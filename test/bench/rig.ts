@@ -198,6 +198,12 @@ export const bareAllocation = async (
       bench
     )
   )
+  await bareGrant(rig, asked, address)
+}
+
+/** The bare client gives an address to a Service that asks: the claim, the address on the Service, the Event. */
+export const bareGrant = async (rig: Rig, asked: RawObject, address: string): Promise<void> => {
+  const { name, namespace = "" } = asked.metadata
   const claim = {
     apiVersion: "ipcontroller.ext/v1",
     kind: "IpClaim",

@@ -144,6 +144,8 @@ const start = (
         `--listen-peer-urls=${peerUrl}`,
         // A power cut takes the whole of this machine's stack with it.
         "--unsafe-no-fsync",
+        // As kubeadm starts it: else the API server has no bookmarks for what never changes.
+        "--watch-progress-notify-interval=5s",
         ...(options.etcdArgs ?? [])
       ],
       log: join(path, "etcd.log"),

@@ -191,7 +191,7 @@ export async function* watch(
   const timeoutSeconds = String(Math.round(times.watchSeconds * (0.9 + 0.2 * Math.random())))
   const query = { watch: "true", allowWatchBookmarks: "true", resourceVersion, timeoutSeconds }
   const answer = await open(cluster, collectionPath(kind), query, times, signal)
-  for await (const line of lines(answer.body as unknown as AsyncIterable<Buffer>)) {
+  for await (const line of lines(heard(answer.body as unknown as AsyncIterable<Buffer>, times))) {
     const event = JSON.parse(line) as
       | WatchEvent
       | { readonly type: "ERROR"; readonly object: { readonly code?: number; readonly message?: string } }
@@ -200,5 +200,16 @@ export async function* watch(
       throw new Refused(`watch ${kind.plural}: ${event.object.message}`, event.object.code ?? 500, undefined)
     }
     yield event
+  }
+}
+
+/** A silence says so: it may be a broken connection, or an etcd that tells the API server nothing to make bookmarks of. */
+async function* heard(body: AsyncIterable<Buffer>, times: SourceTimes): AsyncGenerator<Buffer> {
+  try {
+    yield* body
+  } catch (cause) {
+    if ((cause as { readonly code?: string }).code !== "UND_ERR_BODY_TIMEOUT") throw cause
+    const seconds = times.silenceMillis / 1000
+    throw new Error(`nothing was heard for ${seconds} s, not even a bookmark: watching anew`, { cause })
   }
 }

@@ -11,7 +11,10 @@ import { shownOf } from "../domain/publishing.ts"
 import type { Addresses, Auto } from "../domain/requests.ts"
 import { sharable, whyNotShared } from "../domain/sharing.ts"
 
-/** No pool that the Service may use has an address left for it. It waits. */
+/**
+ * No pool that the Service may use has an address left for it. It waits: it is not tried again, but stays in the ledger's
+ * queue until something that it waits for (wakes.ts), or the sweep, wakes it.
+ */
 export class PoolsExhausted extends Schema.TaggedError<PoolsExhausted>()("PoolsExhausted", {
   family: Schema.String,
   pools: Schema.Array(Schema.String)
@@ -31,6 +34,17 @@ export class NotInAnyPool extends Schema.TaggedError<NotInAnyPool>()("NotInAnyPo
   override get message() {
     const pools = this.pools.join("; ") || "there is no pool; create an IpClaimPool"
     return `${this.address} is in no pool that this Service may use: ${pools}`
+  }
+}
+
+/** The Service carries the address, but no claim holds it, and none can be made. It stays as it is, and waits. */
+export class Unclaimable extends Schema.TaggedError<Unclaimable>()("Unclaimable", {
+  address: Schema.String,
+  why: Schema.String
+}) {
+  readonly disposition: Disposition = Reject("AllocationFailed")
+  override get message() {
+    return `${this.address} is on the Service, but no claim holds it and none can be made: ${this.why}`
   }
 }
 

@@ -113,6 +113,7 @@ describe("allocate-on-annotate", () => {
       | "PoolsExhausted"
       | "NotInAnyPool"
       | "AddressTaken"
+      | "Unclaimable"
       | "SharingBroken"
       | "TakenOffAgain"
       | "RequestRefused"

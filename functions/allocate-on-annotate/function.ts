@@ -21,12 +21,16 @@ import { giveBack, hold, publish } from "./writes.ts"
 /**
  * Gives a Service that asks for one exactly one external address (of each family that it asks for).
  *
- * Reads   the Service, and which older ones wait too; pools and claims; Namespaces, which pools select by; Nodes, whose
- *         addresses nobody is given. Before it takes back a copied annotation: claim and Service from the API server.
- * Writes  one IpClaim per address, or the Service into one that is to be shared (its name is the lock on the address);
- *         then annotation and address on the Service (its resource version is the lock on the Service), for a
- *         LoadBalancer in its status. Takes back: claims of its own that lost the race; what a copied annotation shows;
- *         what no claim holds, when its Service asks for another.
+ * A claim *holds* an address for the Services that it names; a Service *carries* it in its annotation `allocated`, and
+ * *shows* it in externalIPs or ingress. The *ledger* is an index over the view: what is taken, what is free, who waits.
+ *
+ * Reads   the Service, and in the ledger which older ones wait too; pools and claims; Namespaces, which pools select by;
+ *         Nodes, whose addresses nobody is given. From the API server itself, before it takes an address off, claims
+ *         again what the Service carries, or takes a claim over: that claim and the Service.
+ * Writes  in this order: one IpClaim per address, or the Service into one that is to be shared (its name is the lock on
+ *         the address); then annotation and address on the Service (its resource version is the lock on the Service),
+ *         for a LoadBalancer in its status. Takes back: claims of its own that lost the race; what a copied annotation
+ *         shows; what no claim holds, when its Service asks for another.
  * Repeat  harmless: whoever died after the claim finds the claim that names the Service, and publishes it; after the
  *         annotation, completes from that what is missing; if the Service is gone or asks no more, `free-on-delete`
  *         takes the claim. Only the Event may be lost. (Hosts are killed in mid-fill by `functions-crash.test.ts`.)

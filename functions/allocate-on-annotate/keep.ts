@@ -8,7 +8,7 @@ import type { Ledger, PoolEntry } from "../domain/ledger.ts"
 import { allocatedOf, ingressPatch, isPublished, publishPatch, withdrawPatch } from "../domain/publishing.ts"
 import { annotationOf, annotations, type Request } from "../domain/requests.ts"
 import { whyNotShared } from "../domain/sharing.ts"
-import { AddressTaken, NotInAnyPool, Overtaken, SharingBroken, TakenOffAgain } from "./decide.ts"
+import { AddressTaken, Overtaken, SharingBroken, TakenOffAgain, Unclaimable } from "./decide.ts"
 import type { PutBacks } from "./put-backs.ts"
 import { at, enter, publish } from "./writes.ts"
 
@@ -50,7 +50,7 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
     !ledger.admits(pool, service)
   const mended: Array<string> = []
   const left: Array<string> = []
-  let trouble: NotInAnyPool | SharingBroken | undefined
+  let trouble: Unclaimable | SharingBroken | undefined
   for (const address of carried) {
     const claim = ledger.claim(address)
     if (claim === undefined) {
@@ -59,12 +59,11 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
         // Taken off it cannot be given back: is it really without a claim?
         const fresh = yield* kube.get(IpClaim, { namespace: "", name: claimName(address) })
         if (fresh === undefined) left.push(address)
-      } else if (
-        pool === undefined ||
-        !ledger.admits(pool, service) ||
-        ledger.forbidden(address) !== undefined
-      ) {
-        trouble = new NotInAnyPool({ address, pools: ["it is not given out without a claim that holds it"] })
+      } else if (pool === undefined) trouble = new Unclaimable({ address, why: "it is in no pool" })
+      else if (!ledger.admits(pool, service)) {
+        trouble = new Unclaimable({ address, why: `pool ${pool.name} does not admit the Service` })
+      } else if (ledger.forbidden(address) !== undefined) {
+        trouble = new Unclaimable({ address, why: `it ${ledger.forbidden(address)}` })
       } else if (yield* stillCarries(service, address)) {
         yield* kube.create(IpClaim, newClaim(address, pool.name, [entry]))
         mended.push(`adopted ${address} into pool ${pool.name}`)
@@ -88,7 +87,7 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
     }
     return message
   }
-  if (trouble?._tag === "NotInAnyPool") return yield* trouble
+  if (trouble?._tag === "Unclaimable") return yield* trouble
   if (yield* putBack(service, carried, putBacks)) mended.push(`published ${carried.join(" and ")} again`)
   if (trouble !== undefined) return yield* trouble
   return mended.length === 0 ? undefined : mended.join(", ")

@@ -174,6 +174,9 @@ describe("an address that several carry, or that somebody only says that he carr
     await world.asking("shop/web", "auto", { annotations: carried, spec: { externalIPs: ["10.0.0.3"] } })
     await world.settle()
     expect(world.carries("shop/web")).toBe("10.0.0.3")
+    expect(world.events("services/shop/web")).toEqual([
+      "AllocationFailed: 10.0.0.3 is on the Service, but no claim holds it and none can be made: pool gold does not admit the Service"
+    ])
     await run(
       world.cluster.create(Namespace, { metadata: { name: "shop", labels: { tier: "gold" } }, spec: {} })
     )

@@ -25,7 +25,7 @@ export const servicesThatWait = (ledgerOf: Index<Ledger>): Wakes<any, Service> =
 /**
  * The Services that carry the address though its claim is gone; else those that wait for it. `carriedYet` is what was
  * left to the former: the watches of claims and of Services are two, so a Service that has just lost the address may
- * still seem to carry it.
+ * still seem to carry it. Forgotten with the process: then the sweep wakes those that wait.
  */
 export const servicesThatWaitFor = (
   ledgerOf: Index<Ledger>,

@@ -102,7 +102,12 @@ export const customResources: ReadonlyArray<CustomResource> = [
       column("Link", "string", ".status.link", "The network interface that carries them."),
       column("Since", "date", ".status.since", "Time since it is ready, or is not."),
       age,
-      wide("Unschedulable", "boolean", ".spec.unschedulable", "Whether it is given no further addresses."),
+      wide(
+        "Unschedulable",
+        "boolean",
+        ".spec.unschedulable",
+        "Whether it is given no addresses, and hands over what it has."
+      ),
       wide("MACs", "string", ".status.macs", "The hardware addresses of its interfaces."),
       wide(
         "Reason",

@@ -4,7 +4,10 @@ import { Conditions, group, linkText, text } from "./common.ts"
 
 const NodeSpec = Schema.Struct({
   unschedulable: Schema.optionalKey(
-    Schema.Boolean.annotate({ description: "True: the node is given no further addresses (default false)." })
+    Schema.Boolean.annotate({
+      description:
+        "True: the node is given no further addresses, and hands over those that it has (default false)."
+    })
   ),
   links: Schema.optionalKey(
     Schema.Array(text("The name of a network interface.", linkText)).annotate({

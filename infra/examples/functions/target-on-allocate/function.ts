@@ -23,12 +23,8 @@ export const targetOnAllocate = defineFunction({
     const kube = yield* Kube
     const { uid, resourceVersion, annotations = {} } = service.metadata
     const address = annotations[given]!
-    yield* kube.patch(
-      Service,
-      refOf(service),
-      { uid, resourceVersion },
-      { metadata: { annotations: { [target]: address } } }
-    )
+    const change = { metadata: { annotations: { [target]: address } } }
+    yield* kube.patch(Service, refOf(service), { uid, resourceVersion }, change)
     return `told external-dns ${address}`
   })
 })

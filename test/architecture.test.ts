@@ -35,7 +35,8 @@ const isIn = (folder: string) => (path: string) => path.startsWith(`${folder}/`)
 const told = (broken: ReadonlyArray<Import>) => broken.map(({ from, to }) => `${from} imports ${to}`)
 
 /** `functions/validate-pool/decide.ts` → `functions/validate-pool` */
-const functionOf = (path: string): string | undefined => /^functions\/(?!domain\/)[^/]+(?=\/)/.exec(path)?.[0]
+const functionOf = (path: string): string | undefined =>
+  /^functions\/(?!domain\/|shared\/)[^/]+(?=\/)/.exec(path)?.[0]
 
 const entryPoints = isIn("runtime/cli")
 
@@ -45,10 +46,11 @@ describe("the imports", () => {
     expect(told(imports)).toContain("functions/sweep/function.ts imports functions/sweep/decide.ts")
   })
 
-  it("of a function are its own folder, the domain and the runtime's public surface: never another function", () => {
+  it("of a function are its own folder, what functions share, the domain and the runtime's public surface: never another function", () => {
     const allowed = ({ from, to }: Import) =>
       isIn(functionOf(from)!)(to) ||
       isIn("functions/domain")(to) ||
+      isIn("functions/shared")(to) ||
       to === "#runtime" ||
       /^effect(\/|$)/.test(to) ||
       (isTest(from) && (to === "#testkit" || to === "@effect/vitest" || isIn("test/support")(to)))
@@ -68,9 +70,11 @@ describe("the imports", () => {
     expect(told(imports.filter((one) => isPure(one.from) && !allowed(one)))).toEqual([])
   })
 
-  it("of the domain know no function", () => {
+  it("of the domain and of what functions share know no function, and the domain not even the latter", () => {
     const broken = imports.filter(
-      ({ from, to }) => isIn("functions/domain")(from) && functionOf(to) !== undefined
+      ({ from, to }) =>
+        (isIn("functions/domain")(from) && (functionOf(to) !== undefined || isIn("functions/shared")(to))) ||
+        (isIn("functions/shared")(from) && functionOf(to) !== undefined)
     )
     expect(told(broken)).toEqual([])
   })

@@ -5,9 +5,10 @@ import { claimName, familyOf } from "../domain/addresses.ts"
 import { addressOfClaim, entryOf, isEntryOf, isSameEntry, newClaim, serviceKeyOf } from "../domain/holding.ts"
 import { type ClaimedService, IpClaim, Namespace, Service } from "../domain/kinds.ts"
 import type { Ledger, PoolEntry } from "../domain/ledger.ts"
-import { allocatedOf, ingressPatch, isPublished, publishPatch, withdrawPatch } from "../domain/publishing.ts"
+import { allocatedOf, isPublished } from "../domain/publishing.ts"
 import { annotationOf, annotations, type Request } from "../domain/requests.ts"
 import { whyNotShared } from "../domain/sharing.ts"
+import { withdraw } from "../shared/withdraw.ts"
 import { AddressTaken, Overtaken, SharingBroken, TakenOffAgain, Unclaimable } from "./decide.ts"
 import type { PutBacks } from "./put-backs.ts"
 import { at, enter, publish } from "./writes.ts"
@@ -123,11 +124,7 @@ const takeOff = Effect.fnUntraced(function* (service: Service, gone: ReadonlyArr
   const carried = allocatedOf(present)
   const keep = carried.filter((address) => !gone.includes(address))
   if (keep.length === carried.length) return
-  const ingress = ingressPatch(present, keep)
-  const cleared =
-    ingress === undefined ? present : yield* kube.patchStatus(Service, refOf(present), at(present), ingress)
-  const rest = keep.length === 0 ? withdrawPatch(cleared) : publishPatch(cleared, keep)
-  return rest === undefined ? cleared : yield* kube.patch(Service, refOf(cleared), at(cleared), { ...rest })
+  return yield* withdraw(present, keep)
 })
 
 /** Ports and key in a claim are what sharing is decided by, so they follow the Service. */

@@ -5,8 +5,8 @@ import { IpClaim, Service } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
 import { allocatedOf } from "../domain/publishing.ts"
 import type { Settings } from "../domain/settings.ts"
+import { withdraw } from "../shared/withdraw.ts"
 import { othersOf, releasesOf, showsWithoutAsking } from "./decide.ts"
-import { withdraw } from "./withdraw.ts"
 
 /**
  * Frees the addresses of a Service that is gone, was created again under its name, or no longer asks for them.
@@ -32,9 +32,9 @@ export const freeOnDelete = (settings: Settings) => {
       const releases = releasesOf(key, claims, fresh, settings)
       const gone = releases.map(({ claim }) => addressOfClaim(claim))
       const carried = fresh === undefined ? [] : allocatedOf(fresh)
-      if (showsWithoutAsking(fresh, claims, settings)) yield* withdraw(fresh, [])
+      if (showsWithoutAsking(fresh, claims, settings)) yield* clear(fresh, [])
       else if (fresh !== undefined && carried.some((address) => gone.includes(address))) {
-        yield* withdraw(
+        yield* clear(
           fresh,
           carried.filter((address) => !gone.includes(address))
         )
@@ -53,3 +53,14 @@ export const freeOnDelete = (settings: Settings) => {
     })
   })
 }
+
+const clear = Effect.fnUntraced(function* (service: Service, keeps: ReadonlyArray<string>) {
+  const kube = yield* Kube
+  const present = yield* withdraw(service, keeps)
+  yield* kube.note(Service, present, {
+    type: "Normal",
+    reason: "ClearAssignment",
+    message: keeps.length === 0 ? "Cleared the external IP" : `Kept ${keeps.join(", ")}, cleared the others`,
+    once: `cleared ${present.metadata.resourceVersion}`
+  })
+})

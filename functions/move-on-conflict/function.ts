@@ -6,8 +6,8 @@ import { type ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
 import { allocatedOf } from "../domain/publishing.ts"
 import type { Settings } from "../domain/settings.ts"
+import { withdraw } from "../shared/withdraw.ts"
 import { mayMove } from "./decide.ts"
-import { withdraw } from "./withdraw.ts"
 
 /**
  * Takes an address that a foreign machine has away from Services that asked for any, so that they are given another
@@ -36,7 +36,7 @@ export const moveOnConflict = (settings: Settings) => {
       for (const entry of claim.spec.services ?? []) {
         const service = yield* kube.get(Service, entry)
         if (!mayMove(claim, entry, service, ledger, settings)) continue
-        if (allocatedOf(service).includes(address)) yield* withdraw(service, claim)
+        if (allocatedOf(service).includes(address)) yield* clear(service, claim)
         gone.push(entry)
       }
       if (gone.length === 0) return
@@ -48,3 +48,16 @@ export const moveOnConflict = (settings: Settings) => {
     })
   })
 }
+
+/** Takes all of ours off the Service: what it keeps of them is given to it again, with another one for this. */
+const clear = Effect.fnUntraced(function* (service: Service, claim: IpClaim) {
+  const kube = yield* Kube
+  const present = yield* withdraw(service, [])
+  const why = claim.status?.conditions?.find(({ type }) => type === "Bound")?.message
+  yield* kube.note(Service, present, {
+    type: "Normal",
+    reason: "ClearAssignment",
+    message: `Cleared ${addressOfClaim(claim)} for another one: ${why ?? "another machine answers for it"}`,
+    once: `disputed ${present.metadata.resourceVersion}`
+  })
+})

@@ -1,0 +1,20 @@
+import * as Effect from "effect/Effect"
+import { Kube, refOf } from "#runtime"
+import { Service } from "../domain/kinds.ts"
+import { ingressPatch, publishPatch, withdrawPatch } from "../domain/publishing.ts"
+
+const at = ({ metadata: { uid, resourceVersion } }: Service) => ({ uid, resourceVersion })
+
+/**
+ * Takes our addresses (canonical) off the Service, but for those that it keeps, each write under its resource version;
+ * nobody else's entry is touched. Answers with the Service as it is then.
+ */
+export const withdraw = Effect.fnUntraced(function* (service: Service, keeps: ReadonlyArray<string>) {
+  const kube = yield* Kube
+  // First: it is the annotation that says which entries are ours.
+  const ingress = ingressPatch(service, keeps)
+  const cleared =
+    ingress === undefined ? service : yield* kube.patchStatus(Service, refOf(service), at(service), ingress)
+  const rest = keeps.length === 0 ? withdrawPatch(cleared) : publishPatch(cleared, keeps)
+  return rest === undefined ? cleared : yield* kube.patch(Service, refOf(cleared), at(cleared), { ...rest })
+})

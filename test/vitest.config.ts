@@ -99,7 +99,7 @@ export default defineConfig({
           include: ["test/containers/**/*.test.ts", ...onContainers],
           globalSetup: ["test/containers/globalSetup.ts"],
           env: { EXTIP_PARTS: "containers" },
-          maxWorkers: 2,
+          maxWorkers: sideBySide,
           sequence: { groupOrder: 3 },
           testTimeout: 60_000,
           hookTimeout: 120_000

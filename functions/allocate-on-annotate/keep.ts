@@ -8,10 +8,11 @@ import type { Ledger, PoolEntry } from "../domain/ledger.ts"
 import { allocatedOf, isPublished } from "../domain/publishing.ts"
 import { annotationOf, annotations, type Request } from "../domain/requests.ts"
 import { whyNotShared } from "../domain/sharing.ts"
+import { at } from "../shared/at.ts"
 import { withdraw } from "../shared/withdraw.ts"
 import { AddressTaken, Overtaken, SharingBroken, TakenOffAgain, Unclaimable } from "./decide.ts"
 import type { PutBacks } from "./put-backs.ts"
-import { at, enter, publish } from "./writes.ts"
+import { enter, publish } from "./writes.ts"
 
 /** What `keepWhatItCarries` has to know beside the Service. */
 export interface Keeping {

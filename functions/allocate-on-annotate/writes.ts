@@ -4,12 +4,8 @@ import { addressOfClaim, entryOf, isEntryOf, newClaim, serviceKeyOf } from "../d
 import { type ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import { allocatedOf, ingressPatch, publishPatch, publishWhere } from "../domain/publishing.ts"
 import { annotations } from "../domain/requests.ts"
+import { at } from "../shared/at.ts"
 import { type Choice, Overtaken } from "./decide.ts"
-
-export const at = (object: Service | IpClaim) => ({
-  uid: object.metadata.uid,
-  resourceVersion: object.metadata.resourceVersion
-})
 
 /** Enters the Service into the claim, in place of its former self if that is there. */
 export const enter = Effect.fnUntraced(function* (service: Service, claim: IpClaim, entry: ClaimedService) {

@@ -5,6 +5,7 @@ import { IpClaim, Service } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
 import { allocatedOf } from "../domain/publishing.ts"
 import type { Settings } from "../domain/settings.ts"
+import { at } from "../shared/at.ts"
 import { withdraw } from "../shared/withdraw.ts"
 import { othersOf, releasesOf, showsWithoutAsking } from "./decide.ts"
 
@@ -40,11 +41,10 @@ export const freeOnDelete = (settings: Settings) => {
         )
       }
       for (const { claim, entry } of releases) {
-        const { uid, resourceVersion } = claim.metadata
         const others = othersOf(claim, entry)
         yield* others.length === 0
-          ? kube.remove(IpClaim, refOf(claim), { uid, resourceVersion })
-          : kube.patch(IpClaim, refOf(claim), { uid, resourceVersion }, { spec: { services: others } })
+          ? kube.remove(IpClaim, refOf(claim), at(claim))
+          : kube.patch(IpClaim, refOf(claim), at(claim), { spec: { services: others } })
       }
       const [first] = releases
       return first === undefined

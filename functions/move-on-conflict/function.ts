@@ -6,6 +6,7 @@ import { type ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
 import { allocatedOf } from "../domain/publishing.ts"
 import type { Settings } from "../domain/settings.ts"
+import { at } from "../shared/at.ts"
 import { withdraw } from "../shared/withdraw.ts"
 import { mayMove } from "./decide.ts"
 
@@ -40,9 +41,8 @@ export const moveOnConflict = (settings: Settings) => {
         gone.push(entry)
       }
       if (gone.length === 0) return
-      const { uid, resourceVersion } = claim.metadata
       const services = (claim.spec.services ?? []).filter((entry) => !gone.includes(entry))
-      yield* kube.patch(IpClaim, refOf(claim), { uid, resourceVersion }, { spec: { services } })
+      yield* kube.patch(IpClaim, refOf(claim), at(claim), { spec: { services } })
       const who = gone.map(({ namespace, name }) => `${namespace}/${name}`).join(" and ")
       return `set ${address} aside: ${who} is given another one`
     })

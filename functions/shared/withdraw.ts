@@ -2,8 +2,7 @@ import * as Effect from "effect/Effect"
 import { Kube, refOf } from "#runtime"
 import { Service } from "../domain/kinds.ts"
 import { ingressPatch, publishPatch, withdrawPatch } from "../domain/publishing.ts"
-
-const at = ({ metadata: { uid, resourceVersion } }: Service) => ({ uid, resourceVersion })
+import { at } from "./at.ts"
 
 /**
  * Takes our addresses (canonical) off the Service, but for those that it keeps, each write under its resource version;

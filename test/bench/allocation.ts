@@ -25,41 +25,40 @@ const createMany = async (rig: Rig, namespace: string, count: number, annotation
 
 const address = (index: number) => `198.18.${index >> 8}.${index & 255}`
 
+const removeBare = async (rig: Rig, namespace: string, service: string, held: string): Promise<void> => {
+  await remove(rig, Service, namespace, service)
+  await remove(rig, IpClaim, "", held.replaceAll(".", "-"))
+}
+
 /** Services per second of a bare client that makes the same four writes, while nothing of ours runs. */
 export const bareRate = async (rig: Rig, count: number, namespace = "bare"): Promise<number> => {
   await createMany(rig, namespace, count)
   const start = performance.now()
   await inParallel(count, concurrency, (index) => bareAllocation(rig, namespace, `s${index}`, address(index)))
   const rate = (count * 1000) / (performance.now() - start)
-  await inParallel(count, concurrency, async (index) => {
-    await remove(rig, Service, namespace, `s${index}`)
-    await remove(rig, IpClaim, "", address(index).replaceAll(".", "-"))
-  })
+  await inParallel(count, concurrency, (index) => removeBare(rig, namespace, `s${index}`, address(index)))
   return rate
 }
 
 /**
- * Seconds that a bare client takes for what 400 freed addresses take: a Service and its claim deleted, another Service
+ * Seconds that a bare client takes for what so many freed addresses take: a Service and its claim deleted, another Service
  * given the address. Nothing of ours runs.
  */
 export const bareFreed = async (rig: Rig, count: number, namespace = "bare-full"): Promise<number> => {
   await createMany(rig, namespace, 2 * count)
-  const name = (index: number) => address(index).replaceAll(".", "-")
   await inParallel(count, concurrency, (index) => bareAllocation(rig, namespace, `s${index}`, address(index)))
   const waiting = await listAll(rig, Service, namespace).then(
     (all) => new Map(all.map((one) => [one.metadata.name, one]))
   )
   const start = performance.now()
   await inParallel(count, concurrency, async (index) => {
-    await remove(rig, Service, namespace, `s${index}`)
-    await remove(rig, IpClaim, "", name(index))
+    await removeBare(rig, namespace, `s${index}`, address(index))
     await bareGrant(rig, waiting.get(`s${count + index}`)!, address(index))
   })
   const seconds = (performance.now() - start) / 1000
-  await inParallel(count, concurrency, async (index) => {
-    await remove(rig, Service, namespace, `s${count + index}`)
-    await remove(rig, IpClaim, "", name(index))
-  })
+  await inParallel(count, concurrency, (index) =>
+    removeBare(rig, namespace, `s${count + index}`, address(index))
+  )
   return seconds
 }
 

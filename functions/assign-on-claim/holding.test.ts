@@ -14,6 +14,13 @@ const boundOnFirst = async (): Promise<Story> => {
   return story
 }
 
+/** The claim is deleted, and the address is claimed anew. */
+const freeAndClaim = async (story: Story): Promise<void> => {
+  await story.drop(one)
+  await story.assign(one)
+  await story.claims(one)
+}
+
 type Prepare = (story: Story) => Promise<unknown> | unknown
 
 describe("an address on a node", () => {
@@ -163,6 +170,38 @@ describe("a node that is lost", () => {
     await story.ipNode("n3", { unschedulable: false })
     await story.assign(one)
     expect(story.where(one)).toBe("n3")
+  })
+
+  it("may have what was freed meanwhile and is claimed again, so that is not given to another at once", async () => {
+    const story = await boundOnFirst()
+    story.fleet.lose("n1")
+    await freeAndClaim(story)
+    const { why } = await story.assign(one)
+    expect(story.where(one)).toBe("nowhere")
+    expect(why.get("10-0-0-1")).toBe("waits for n1, which may have it")
+    story.fleet.abandon("n1")
+    await story.assign(one)
+    expect(story.holder(one)).toBe("n2")
+  })
+
+  it.each<[string, Prepare]>([
+    ["its standby took it over", (story) => story.says("n2", "taken", one)],
+    [
+      "it was placed elsewhere",
+      async (story) => {
+        story.says("n2", "taken", one)
+        await story.assign(one)
+        story.says("n2", "bound", one)
+      }
+    ]
+  ])("has nothing any more of what is claimed again after %s", async (_, prepare) => {
+    const story = await boundOnFirst()
+    story.fleet.lose("n1")
+    await prepare(story)
+    story.says("n2", "released", one)
+    await freeAndClaim(story)
+    await story.assign(one)
+    expect(story.where(one)).toBe("n2, then n3")
   })
 })
 

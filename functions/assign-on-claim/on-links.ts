@@ -1,4 +1,5 @@
 import type { FleetView } from "#runtime"
+import { isSucceeded } from "../domain/claim-state.ts"
 import { stateOf } from "./present.ts"
 
 /** A node that has an address on a link. */
@@ -15,8 +16,12 @@ const none: ReadonlyArray<OnLink> = []
 const compare = (one: OnLink, other: OnLink): number =>
   other.term - one.term || Number(other.lives) - Number(one.lives) || (one.node < other.node ? -1 : 1)
 
-/** Who has which address on a link, by the nodes' own words. Those that are given up do not count. */
+/**
+ * Who has which address on a link, by the nodes' own words. Those that are given up do not count, and of those that are
+ * lost nothing that another one has had since.
+ */
 export class OnLinks {
+  private readonly fleet: FleetView
   private readonly nodes: ReadonlyArray<
     readonly [node: string, lives: boolean, held: ReadonlyMap<string, { readonly term: number }>]
   >
@@ -24,6 +29,7 @@ export class OnLinks {
   private readonly byClaim: Map<string, Array<OnLink>> | undefined
 
   constructor(fleet: FleetView, asked: number) {
+    this.fleet = fleet
     this.nodes = Array.from(fleet.inventories, ([node, { held }]) => {
       const state = stateOf(fleet, node)
       return { node, state, held }
@@ -45,8 +51,9 @@ export class OnLinks {
 
   /** The nodes that have the claim's address, the one with the best right to it first. */
   of(claim: string): ReadonlyArray<OnLink> {
-    const found = this.byClaim === undefined ? this.search(claim) : (this.byClaim.get(claim) ?? none)
-    return found.length < 2 ? found : found.toSorted(compare)
+    const said = this.byClaim === undefined ? this.search(claim) : (this.byClaim.get(claim) ?? none)
+    const found = said.filter((one) => one.lives || !isSucceeded(claim, one, this.fleet))
+    return found.length < 2 ? found : found.sort(compare)
   }
 
   private search(claim: string): ReadonlyArray<OnLink> {

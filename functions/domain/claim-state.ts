@@ -148,17 +148,21 @@ const holderOf = (claim: IpClaim, fleet: FleetView): Holding | undefined => {
   const { name } = claim.metadata
   const nodes = new Set(fleet.reports(name).keys())
   for (const [node, { held }] of fleet.inventories) if (held.has(name)) nodes.add(node)
-  const placed = fleet.placements.get(name)?.holder
+  const placement = fleet.placements.get(name)
   const rank = ({ term, isTaken, node }: Holding): ReadonlyArray<number> => [
     term,
     Number(isTaken),
-    Number(node === placed),
+    Number(node === placement?.holder),
     Number(node === claim.status?.node)
   ]
+  // What a lost node said last may be of a claim before this one: it never heard that that one was deleted.
+  const isOfThisClaim = (node: string): boolean =>
+    fleet.nodes.get(node)?.state === "alive" ||
+    [placement?.holder, placement?.standby, claim.status?.node].includes(node)
   let best: Holding | undefined
   for (const node of [...nodes].sort()) {
     const holding = holdingOf(name, node, fleet)
-    if (typeof holding === "string" || isGone(node, fleet)) continue
+    if (typeof holding === "string" || isGone(node, fleet) || !isOfThisClaim(node)) continue
     if (best === undefined || isAbove(rank(holding), rank(best))) best = holding
   }
   return best
@@ -167,6 +171,19 @@ const holderOf = (claim: IpClaim, fleet: FleetView): Holding | undefined => {
 const isAbove = (one: ReadonlyArray<number>, other: ReadonlyArray<number>): boolean => {
   const first = one.findIndex((value, index) => value !== other[index])
   return first >= 0 && one[first]! > other[first]!
+}
+
+/**
+ * Whether the claim's address was with another node since this one was given it: by the same placement, so that it was
+ * silent and its standby has taken the address, or by a newer one.
+ */
+export const isSucceeded = (
+  claim: string,
+  { node, term }: { readonly node: string; readonly term: number },
+  fleet: FleetView
+): boolean => {
+  for (const [other, report] of fleet.reports(claim)) if (other !== node && report.term >= term) return true
+  return false
 }
 
 /** The newest thing that a node said of the claim. */

@@ -145,6 +145,28 @@ describe("record-on-bind", () => {
     expect(world.events("services/default/web")).toEqual([])
   })
 
+  it("does not take a lost node's word on the claim before for one on this claim", async () => {
+    const world = await started()
+    const { fleet } = world.cluster
+    const place = (node: string | undefined) => placeOn(fleet, world.cluster.fleetView, name, node)
+    await place("n1")
+    report(world, "n1", "bound")
+    fleet.lose("n1")
+    await run(world.cluster.delete(IpClaim, { namespace: "", name }))
+    await place(undefined)
+    await world.service("other")
+    await claim(world, address, ["other"])
+    await world.settle()
+    expect(status(world)).toMatchObject({ phase: "Pending", conditions: [{ reason: "NotPlaced" }] })
+    expect(world.events("services/default/other")).toEqual([])
+    await place("n2")
+    await world.settle()
+    expect(status(world)).toMatchObject({ phase: "Pending", conditions: [{ reason: "WaitingForNode" }] })
+    report(world, "n2", "bound")
+    await world.settle()
+    expect(status(world)).toMatchObject({ phase: "Bound", node: "n2" })
+  })
+
   it("writes nothing where there are no nodes: addresses may be announced by other means", async () => {
     const world = new World([recordOnBind(defaultSettings)])
     await claim(world, address)

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { defineIndex } from "../View.ts"
+import * as SchemaGetter from "effect/SchemaGetter"
+import { defineKind, Metadata } from "../Kind.ts"
+import { type Change, defineIndex } from "../View.ts"
 import { at, raw, Thing } from "./thing.fixture.ts"
 import { WorldView } from "./worldView.ts"
 
@@ -105,6 +107,26 @@ describe("the view of a process", () => {
     expect(problems[0]).toContain("Thing a: ")
   })
 
+  it("says so too of a schema that throws, instead of ending who brought the object", () => {
+    const colour = Schema.String.pipe(
+      Schema.decodeTo(Schema.String, {
+        decode: SchemaGetter.transform((text: string) => {
+          if (text === "plaid") throw new Error("no such colour")
+          return text
+        }),
+        encode: SchemaGetter.passthrough()
+      })
+    )
+    const schema = Schema.Struct({ metadata: Metadata, spec: Schema.Struct({ colour }) })
+    const Painted = defineKind({ ...Thing, schema: schema as never })
+    const problems: Array<string> = []
+    const view = new WorldView([Painted], (_kind, ref, problem) => problems.push(`${ref.name}: ${problem}`))
+    view.applyEvent(Painted, at("a"), "added", "uid-a", raw("a", 1, "red"))
+    view.applyEvent(Painted, at("a"), "modified", "uid-a", raw("a", 2, "plaid"))
+    expect(problems).toEqual([expect.stringContaining("a: ")])
+    expect(view.find(Painted, at("a"))).toMatchObject({ spec: { colour: "red" } })
+  })
+
   it("keeps of an object what its kind names, and nothing else", () => {
     const view = new WorldView([Thing])
     view.applyWrite(Thing, { ...raw("a", 1, "red"), data: "x".repeat(100) })
@@ -185,4 +207,41 @@ describe("an index", () => {
         expect(view.count(Thing)).toBe([...view.list(Thing)].length)
       })
   )
+
+  it("that throws for an object is not to be had until that is another one; whoever brought it goes on", () => {
+    const view = new WorldView([Thing])
+    const fragile = defineIndex<Set<string>>({
+      name: "fragile",
+      reads: [Thing],
+      make: () => {
+        const state = new Set<string>()
+        const apply = ({ key, after }: Change) => {
+          if ((after as Thing | undefined)?.spec.colour === "plaid") throw new Error("no such colour: plaid")
+          if (after !== undefined) state.add(key)
+        }
+        return { state, apply }
+      }
+    })
+    view.index(fragile)
+    event(view, "a", 1, "plaid")
+    expect(seen(view, "a")).toBe("plaid")
+    event(view, "b", 2, "red")
+    const refusal = /the index fragile cannot take in things.*default\/a: no such colour: plaid/
+    expect(() => view.index(fragile)).toThrow(refusal)
+    event(view, "a", 3, "blue")
+    expect([...view.index(fragile)].toSorted()).toEqual(["default/a", "default/b"])
+    event(view, "b", 4, "plaid")
+    gone(view, "b")
+    expect([...view.index(fragile)]).toEqual(["default/a"])
+  })
+
+  it("that throws already when it is made says the same", () => {
+    const view = new WorldView([Thing])
+    event(view, "a", 1, "red")
+    const apply = () => {
+      throw "out of sorts"
+    }
+    const hopeless = defineIndex({ name: "hopeless", reads: [Thing], make: () => ({ state: 0, apply }) })
+    for (const _ of [1, 2]) expect(() => view.index(hopeless)).toThrow(/default\/a: out of sorts/)
+  })
 })

@@ -19,6 +19,13 @@ interface LiveIndex {
   readonly apply: (change: Change) => void
 }
 
+/** Why an index is not to be had: it threw for this object. */
+interface BrokenIndex {
+  readonly resource: string
+  readonly key: string
+  readonly error: Error
+}
+
 /** Uids of deleted objects are remembered, so that a late answer or event does not bring one back. */
 const rememberedDeletions = 20_000
 
@@ -29,6 +36,7 @@ const rememberedDeletions = 20_000
 export class WorldView implements View {
   readonly #tables = new Map<string, Table>()
   readonly #indexes = new Map<string, LiveIndex>()
+  readonly #broken = new Map<string, BrokenIndex>()
   readonly #deleted = new Set<string>()
   readonly #undecodable: (kind: Kind<any>, ref: Ref, problem: string) => void
 
@@ -54,15 +62,22 @@ export class WorldView implements View {
     return this.#table(kind).objects.values() as Iterable<A>
   }
 
+  /** @throws when the index has thrown for an object, as long as that object is what it was. */
   index<S>(index: Index<S>): S {
+    const broken = this.#broken.get(index.name)
+    if (broken !== undefined) throw broken.error
     let live = this.#indexes.get(index.name)
     if (live === undefined) {
+      const tables = index.reads.map((kind) => this.#table(kind))
       const { state, apply } = index.make()
       live = { state, apply, reads: new Set(index.reads.map(resourceName)) }
       this.#indexes.set(index.name, live)
-      for (const kind of index.reads) {
-        for (const [key, after] of this.#table(kind).objects) apply({ kind, key, before: undefined, after })
+      for (const { kind, objects } of tables) {
+        for (const [key, after] of objects) {
+          this.#apply(index.name, live, { kind, key, before: undefined, after })
+        }
       }
+      return this.index(index)
     }
     return live.state as S
   }
@@ -144,9 +159,14 @@ export class WorldView implements View {
   }
 
   #decode(table: Table, ref: Ref, raw: RawObject): KubeObject | undefined {
-    const decoded = table.decode(raw)
-    if (Result.isSuccess(decoded)) return fitted(decoded.success)
-    this.#undecodable(table.kind, ref, decoded.failure.message)
+    try {
+      const decoded = table.decode(raw)
+      if (Result.isSuccess(decoded)) return fitted(decoded.success)
+      this.#undecodable(table.kind, ref, decoded.failure.message)
+    } catch (thrown) {
+      // A schema of somebody's own, with a transformation that throws.
+      this.#undecodable(table.kind, ref, sayingOf(thrown))
+    }
     return undefined
   }
 
@@ -156,7 +176,27 @@ export class WorldView implements View {
     else table.objects.set(key, after)
     const change: Change = { kind: table.kind, key, before, after }
     const resource = resourceName(table.kind)
-    for (const index of this.#indexes.values()) if (index.reads.has(resource)) index.apply(change)
+    for (const [name, broken] of this.#broken) {
+      if (broken.resource === resource && broken.key === key) this.#broken.delete(name)
+    }
+    for (const [name, index] of this.#indexes) if (index.reads.has(resource)) this.#apply(name, index, change)
+  }
+
+  /**
+   * What an index throws is told to whoever asks for it, not to who brings the change: that would cost every function of
+   * the host its events. It is made anew once the object is another one; without it, nobody acts on half of the truth.
+   */
+  #apply(name: string, index: LiveIndex, change: Change): void {
+    if (this.#broken.has(name)) return
+    try {
+      index.apply(change)
+    } catch (thrown) {
+      const { kind, key } = change
+      const message = `the index ${name} cannot take in ${resourceName(kind)}/${key}: ${sayingOf(thrown)}`
+      const error = new Error(message, { cause: thrown })
+      this.#broken.set(name, { resource: resourceName(kind), key, error })
+      this.#indexes.delete(name)
+    }
   }
 
   #rememberDeletion(uid: string): void {
@@ -177,6 +217,8 @@ export class WorldView implements View {
     return table
   }
 }
+
+const sayingOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))
 
 /** Arrays that grew while they were decoded have room for 17 entries; most have one. A ninth of the view's memory. */
 const fitted = <A extends object>(value: A): A => {

@@ -1,6 +1,16 @@
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { create, defineFunction, defineKind, Kube, patch, read, refOf } from "../../runtime/index.ts"
+import {
+  type Change,
+  create,
+  defineFunction,
+  defineIndex,
+  defineKind,
+  Kube,
+  patch,
+  read,
+  refOf
+} from "../../runtime/index.ts"
 import { ConfigMap, ConfigMaps, isIn } from "../support/configMaps.ts"
 import { withParts } from "../support/parts.ts"
 import { Stack } from "../support/stack.ts"
@@ -110,6 +120,46 @@ withParts("the function host", (shared) => {
     expect(await maps.list()).not.toContainEqual(
       expect.objectContaining({ metadata: expect.objectContaining({ name: "undeclared" }) })
     )
+  })
+
+  it("goes on with the rest when an index throws for an object, and only the runs that ask for it fail", async () => {
+    const strict = defineIndex<Set<string>>({
+      name: "strict",
+      reads: [ConfigMap],
+      make: () => {
+        const state = new Set<string>()
+        const apply = ({ key, after }: Change) => {
+          const map = after as ConfigMap | undefined
+          if (map?.data?.["index"] === "odd") throw new Error("an odd one")
+          if (map !== undefined) state.add(key)
+        }
+        return { state, apply }
+      }
+    })
+    const seen: Array<string> = []
+    const ofIndex = defineFunction({
+      name: "index-on-change",
+      on: [ConfigMap.changed],
+      when: isIn("host", "indexed-1", "indexed-2", "indexed-3"),
+      needs: [read(ConfigMap)],
+      handle: Effect.fnUntraced(function* (map: ConfigMap) {
+        const kube = yield* Kube
+        kube.index(strict)
+        seen.push(map.metadata.name)
+      })
+    })
+    const host = await stack.host([ofIndex])
+    await maps.create("indexed-1")
+    await until("a run with the index", () => seen.includes("indexed-1"))
+    await maps.create("indexed-2", { index: "odd" })
+    const failed = await until("the run that failed", () => host.news.find(({ _tag }) => _tag === "Again"))
+    expect(failed).toMatchObject({
+      cause: expect.stringContaining("the index strict cannot take in configmaps/host/indexed-2: an odd one")
+    })
+    await maps.set("indexed-2", { index: "even" })
+    await maps.create("indexed-3")
+    await until("runs with the index again", () => seen.includes("indexed-2") && seen.includes("indexed-3"))
+    await host.stop()
   })
 
   it("runs no handler before everything that it reads has been seen whole", async () => {

@@ -8,6 +8,7 @@ import { Nats, natsCall } from "../../runtime/nats/connection.ts"
 import { readIncarnation } from "../../runtime/nats/streams.ts"
 import {
   bareFreed,
+  bareLatency,
   bareRate,
   createMany,
   fill,
@@ -46,20 +47,19 @@ const logSequence = (rig: Rig) =>
   }).pipe(Effect.provide(Nats.layer({ url: rig.nats.url, name: "bench" })))
 
 /** What runs while everything of ours is up, in one life of it. */
-const whileUp = (rig: Rig, bare: number) =>
+const whileUp = (rig: Rig, bare: number, bareIdle: ReadonlyArray<number>) =>
   Effect.gen(function* () {
     const [bridge, host] = yield* Effect.all([startOurs(rig, "bridge"), startOurs(rig, "functions")], {
       concurrency: 2
     })
     const watcher = yield* Effect.promise(() => Watcher.start(rig))
     const empty = yield* Effect.promise(() => latency(rig, watcher, "idle", 3, samples))
-    yield* add(latencyFigure(`annotate → published, idle, 3 runs of ${samples}`, empty))
+    yield* add(latencyFigure(`annotate → published, idle, 3 runs of ${samples}`, empty, { bare: bareIdle }))
     const small = yield* Effect.promise(() => fill(rig, watcher, "small", few))
-    yield* add(fillFigure(`${few} existing Services ask at once`, small, bare))
+    yield* add(fillFigure(`${few} existing Services ask at once`, small, [bare]))
     const large = yield* Effect.promise(() => fill(rig, watcher, "large", many))
-    yield* add(fillFigure(`${many} existing Services ask at once`, large, bare))
     const used = yield* Effect.promise(() => latency(rig, watcher, "used", 3, samples))
-    yield* add(latencyFigure(`the same with ${many} in use`, used, empty))
+    yield* add(latencyFigure(`the same with ${many} in use`, used, { bare: bareIdle, empty }))
     const [bridgeMegabytes, hostMegabytes] = [bridge.residentMegabytes(), host.residentMegabytes()]
     yield* add({
       what: `memory at ${many} Services and claims`,
@@ -69,6 +69,7 @@ const whileUp = (rig: Rig, bare: number) =>
       values: { bridgeMegabytes, hostMegabytes }
     })
     watcher.stop()
+    return large
   }).pipe(Effect.scoped)
 
 /** Bridge and function host, started side by side where nothing is yet; and once more, when their streams are there. */
@@ -204,6 +205,7 @@ const onTheCluster = Effect.gen(function* () {
   yield* add(yield* sustained(Math.round(30_000 * Math.max(scale, 0.3))))
   const rig = yield* makeRig((line) => console.log(line))
   yield* startOnEmpty(rig)
+  const bareIdle = yield* Effect.promise(() => bareLatency(rig, samples))
   const bare = yield* Effect.promise(() => bareRate(rig, few))
   yield* Effect.promise(() =>
     createPool(rig, "bench", {
@@ -218,7 +220,10 @@ const onTheCluster = Effect.gen(function* () {
     })
   )
   yield* exhausted(rig)
-  yield* whileUp(rig, bare)
+  const large = yield* whileUp(rig, bare, bareIdle)
+  // What the API server makes of the same writes with as many objects, and minutes later, is another figure.
+  const bareAfter = yield* Effect.promise(() => bareRate(rig, few, "bare-after"))
+  yield* add(fillFigure(`${many} existing Services ask at once`, large, [bare, bareAfter]))
   yield* restarted(rig)
   yield* coldBridge(rig)
   const early = yield* waitingAtStart(rig, "early", waiting)

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path"
 import type { Say } from "../local/failure.ts"
 import { writeImage } from "./archive.ts"
 import { readContainerfile } from "./containerfile.ts"
-import { baseLayer, dependenciesLayer, sourcesLayer } from "./layers.ts"
+import { baseLayer, compiledLayer, dependenciesLayer, sourcesLayer } from "./layers.ts"
 
 export interface ImagePlan {
   /** A checkout whose `npm ci` has been run: its Node and its packages' lock are used. */
@@ -27,13 +27,16 @@ export const imageFromDebian = async (plan: ImagePlan): Promise<number> => {
     readFileSync(join(repository, "infra/image/Containerfile"), "utf8"),
     { REVISION: plan.revision ?? "" }
   )
-  const layers = [baseLayer(repository, say), dependenciesLayer(source, say)]
+  const base = baseLayer(repository, say)
+  const dependencies = dependenciesLayer(source, say)
   const draft = mkdtempSync(join(tmpdir(), "extip-image-"))
   try {
     const own = join(draft, "sources.tar")
     sourcesLayer(source, sources, own)
+    const compiled = join(draft, "compiled.tar")
+    compiledLayer(repository, [dependencies, own], compiled)
     mkdirSync(dirname(plan.output), { recursive: true })
-    await writeImage(plan.output, plan.reference, config, [...layers, own])
+    await writeImage(plan.output, plan.reference, config, [base, dependencies, own, compiled])
   } finally {
     rmSync(draft, { recursive: true, force: true })
   }

@@ -15,7 +15,7 @@ import {
   utimesSync
 } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { cacheFolder } from "../local/cache.ts"
 import type { Say } from "../local/failure.ts"
@@ -42,9 +42,14 @@ const debianPackages = [
   "dash"
 ]
 
-const run = (command: string, args: ReadonlyArray<string>, directory: string): void => {
+const run = (command: string, args: ReadonlyArray<string>, directory: string, env = process.env): void => {
   try {
-    execFileSync(command, args, { cwd: directory, stdio: ["ignore", "ignore", "pipe"], encoding: "utf8" })
+    execFileSync(command, args, {
+      cwd: directory,
+      env,
+      stdio: ["ignore", "ignore", "pipe"],
+      encoding: "utf8"
+    })
   } catch (cause) {
     const said = (cause as { readonly stderr?: string }).stderr?.trim()
     throw new Error(`${command} ${args[0]}: ${said || (cause as Error).message}`, { cause })
@@ -151,6 +156,19 @@ export const sourcesLayer = (source: string, folders: ReadonlyArray<string>, fil
         recursive: true,
         filter: (path) => !isLeftOut(path)
       })
+    }
+    packLayer(root, file)
+  })
+
+/** What Node makes of the sources when they are loaded; `below`: the layers with them and with what they import. */
+export const compiledLayer = (repository: string, below: ReadonlyArray<string>, file: string): void =>
+  withRoot((root) => {
+    for (const layer of below) run("tar", ["--extract", "--file", layer, "--directory", root], root)
+    const app = join(root, "app")
+    const PATH = `${dirname(nodeOf(repository))}:${process.env["PATH"] ?? ""}`
+    run("sh", [here("warm.sh"), app], root, { ...process.env, PATH })
+    for (const name of readdirSync(app)) {
+      if (name !== ".compile-cache") rmSync(join(app, name), { recursive: true })
     }
     packLayer(root, file)
   })

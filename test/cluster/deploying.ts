@@ -74,6 +74,27 @@ export const deploying = (ground: Ground): void => {
     }
   })
 
+  it("takes what Node made of its sources from the image, whatever user it runs as", async () => {
+    const { cluster, extip } = ground()
+    for (const [role, namespace] of [
+      ["bridge", "extip-system"],
+      ["functions", "extip-system"],
+      ["node", "extip-node"]
+    ] as const) {
+      const [pod] = await extip.podsOf(`extip-${role}`, namespace)
+      const told = await cluster.kubectl([
+        ...`-n ${namespace} exec`.split(" "),
+        pod!.name,
+        ..."-- env NODE_DEBUG_NATIVE=COMPILE_CACHE sh -c".split(" "),
+        `extip ${role} --help 2>&1`
+      ])
+      expect(told).toContain(
+        "transpile cache for StrippedTypeScript file:///app/runtime/cli/commands.ts...success"
+      )
+      expect(told).toContain("V8 code cache for ESM file:///app/runtime/cli/commands.ts was accepted")
+    }
+  })
+
   it("tells who did what, through a forwarded port", async () => {
     const { cluster } = ground()
     const lines = commandsBelow("Deploying", "extip trace").split("\n")

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises"
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream"
 import type { NatsConnection } from "@nats-io/transport-node"
 import type { KindId } from "../Kind.ts"
-import { resourceName } from "../Kind.ts"
+import { refKey, resourceName } from "../Kind.ts"
 import type { ClusterAccess } from "../kube/access.ts"
 import { dedupeWindowSeconds } from "../nats/configs.ts"
 import type { KubeEvent } from "../nats/events.ts"
@@ -118,6 +118,10 @@ const activeUntilBroken = async (
     published: (event) => {
       acknowledged(publisher.last)
       options.published(event)
+    },
+    unpublishable: ({ kind, ref }, why) => {
+      const message = `${refKey(ref)} cannot be published, functions do not hear of it: ${why}`
+      options.say({ _tag: "Trouble", resource: resourceName(kind), message })
     }
   })
   acknowledged(publisher.last)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { JetStreamApiError } from "@nats-io/jetstream"
-import { headers, type MsgHdrs } from "@nats-io/transport-node"
+import { errors, headers, type MsgHdrs } from "@nats-io/transport-node"
 import type { RawObject } from "../kube/api.ts"
 import type { KubeEvent } from "../nats/events.ts"
 import type { Known, KnownStates } from "./known.ts"
@@ -37,11 +37,15 @@ const logged = (uid: string, resourceVersion: string, deleted = false): Known =>
 const newLog = () => {
   const stored: Array<{ readonly subject: string; readonly headers: MsgHdrs }> = []
   const published: Array<string> = []
+  const unpublishable: Array<string> = []
+  const bodies: Array<string> = []
   const log = { stored, published, isDeposed: false, losesAcknowledgements: 0 }
   const publisher = new Publisher({
     stream: {
-      publish: async (subject, _body, message) => {
+      publish: async (subject, body, message) => {
         await Promise.resolve()
+        // As the client does.
+        if (body.length > 1_000) throw new errors.InvalidArgumentError("'payload' max_payload size exceeded")
         if (Number(message.get("Nats-Expected-Last-Subject-Sequence")) !== stored.length) {
           throw new JetStreamApiError({ code: 400, err_code: 10071, description: "wrong last sequence" })
         }
@@ -49,6 +53,7 @@ const newLog = () => {
         const kept = headers()
         for (const [name, values] of message) kept.set(name, values[0]!)
         stored.push({ subject, headers: kept })
+        bodies.push(body)
         if (log.losesAcknowledgements-- > 0) throw new Error("no answer")
         return stored.length
       }
@@ -68,10 +73,11 @@ const newLog = () => {
     confirm: async () => {
       if (log.isDeposed) throw new Deposed("another one is active")
     },
-    published: (event) => published.push(`${event.verb} ${event.object.metadata.uid}`)
+    published: (event) => published.push(`${event.verb} ${event.object.metadata.uid}`),
+    unpublishable: (event, why) => unpublishable.push(`${event.verb} ${event.object.metadata.uid}: ${why}`)
   })
   const events = () => stored.map((one) => `${one.subject.split(".").at(-1)} ${one.headers.get("ce-id")}`)
-  return { log, publisher, events, published }
+  return { log, publisher, events, published, unpublishable, bodies }
 }
 
 describe("an event is outdated", () => {
@@ -171,5 +177,25 @@ describe("the publisher", () => {
     log.isDeposed = true
     await expect(publisher.publish(seen("u", "2"), new Map())).rejects.toThrow("another one is active")
     expect(events()).toEqual(["added u.1"])
+  })
+
+  it("says what no message can hold, instead of trying for ever, and goes on", async () => {
+    const { publisher, events, unpublishable, bodies } = newLog()
+    const known: KnownStates = new Map()
+    const large = (one: Seen): Seen => ({ ...one, object: { ...one.object, data: "x".repeat(2_000) } })
+    await publisher.publish(seen("u", "1"), known)
+    await publisher.publish(large(seen("u", "2")), known)
+    expect(unpublishable).toEqual([expect.stringMatching(/^modified u: .*max_payload/)])
+    await publisher.publish(seen("u", "3"), known)
+    // That it is gone is said without what it was.
+    await publisher.publish(large(gone("u", "4")), known)
+    expect(events()).toEqual(["added u.1", "modified u.3", "deleted u.deleted"])
+    expect(JSON.parse(bodies.at(-1)!)).toEqual({ metadata: { ...ref, uid: "u", resourceVersion: "4" } })
+    const long = { namespace: "a", name: "n".repeat(4_000) }
+    await publisher.publish({ ...seen("v", "5"), ref: long }, known)
+    expect(unpublishable.at(-1)).toBe("added v: its name is 4000 characters long")
+    // Names of some kinds may have a line break.
+    await publisher.publish({ ...seen("w", "6"), ref: { namespace: "a", name: "one\ntwo" } }, new Map())
+    expect(unpublishable).toHaveLength(2)
   })
 })

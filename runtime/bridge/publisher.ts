@@ -1,6 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises"
 import { JetStreamApiError, type JetStreamManager } from "@nats-io/jetstream"
+import { errors } from "@nats-io/transport-node"
 import { type KindId, type Ref, refKey, resourceName } from "../Kind.ts"
+import type { RawObject } from "../kube/api.ts"
 import { changedBy, eventBody, eventHeaders, eventId, fieldPrints, type KubeEvent } from "../nats/events.ts"
 import { eventSubject, objectSubjects, objectToken } from "../nats/names.ts"
 import type { StreamPublisher } from "../nats/publish.ts"
@@ -37,7 +39,15 @@ export interface PublisherOptions {
   /** Asks the server whether we are still the active one, and the log still the one we knew. Rejects if not. */
   readonly confirm: () => Promise<void>
   readonly published: (event: KubeEvent) => void
+  /** The event cannot be a message, now or later: its object stays as the log has it. */
+  readonly unpublishable: (event: KubeEvent, why: string) => void
 }
+
+/** Of a subject, and of the headers that repeat it: a server takes lines of 4,096 bytes, reply and sizes included. */
+const longestSubject = 3_000
+
+/** What the client refuses to send: larger than the server takes, or not to be written down as a message at all. */
+const isRefusedByClient = (cause: unknown): cause is Error => cause instanceof errors.InvalidArgumentError
 
 const wrongLastSequence = 10071
 const wrongLastSequenceAnySubject = 10164
@@ -61,6 +71,17 @@ export interface Seen extends Omit<KubeEvent, "verb"> {
   readonly isGone: boolean
   /** It is in a list that was made at this version. */
   readonly listedAt?: string
+}
+
+/** Who an object is, and nothing of what it is. */
+const bareOf = ({ apiVersion, kind, metadata }: RawObject): RawObject => {
+  const { name, namespace, uid, resourceVersion } = metadata
+  const who = { name, ...(namespace === undefined ? {} : { namespace }), uid, resourceVersion }
+  return {
+    ...(apiVersion === undefined ? {} : { apiVersion }),
+    ...(kind === undefined ? {} : { kind }),
+    metadata: who
+  }
 }
 
 /** A state with its place in the log. */
@@ -129,7 +150,7 @@ export class Publisher {
     const { stream, signal, source } = this.#options
     const at = new Date().toISOString()
     const traceparent = traceparentOf(newSpan())
-    const body = eventBody(seen.object)
+    let body = eventBody(seen.object)
     const fields = fieldPrints(seen.object)
     for (let attempt = 0; ; attempt++) {
       signal.throwIfAborted()
@@ -141,12 +162,17 @@ export class Publisher {
       if (state !== undefined && isPassed(event, state)) return
       const msgID = eventId(event.verb, event.object)
       const by = changedBy(event.object, fields, state?.fields)
-      const headers = eventHeaders({ ...event, by }, source, at, traceparent)
+      const subject = eventSubject(event.kind, event.ref, event.verb)
+      if (subject.length > longestSubject) {
+        this.#options.unpublishable(event, `its name is ${event.ref.name.length} characters long`)
+        return
+      }
       try {
+        const headers = eventHeaders({ ...event, by }, source, at, traceparent)
         headers.set("Nats-Msg-Id", msgID)
         headers.set("Nats-Expected-Last-Subject-Sequence-Subject", objectSubjects(event.kind, event.ref))
         headers.set("Nats-Expected-Last-Subject-Sequence", String(state?.sequence ?? 0))
-        const sequence = await stream.publish(eventSubject(event.kind, event.ref, event.verb), body, headers)
+        const sequence = await stream.publish(subject, body, headers)
         this.#stored(event, key, known, sequence, fields)
         return
       } catch (cause) {
@@ -156,6 +182,14 @@ export class Publisher {
           (cause.code === wrongLastSequence || cause.code === wrongLastSequenceAnySubject)
         ) {
           if (await this.#reconcile(event, key, known, msgID)) return
+        } else if (isRefusedByClient(cause)) {
+          const bare = eventBody(bareOf(event.object))
+          if (event.verb !== "deleted" || body === bare) {
+            this.#options.unpublishable(event, cause.message)
+            return
+          }
+          // That it is gone can be said without what it was.
+          body = bare
         } else {
           // Time-out, no responders, disconnected: the log may be away, or gone.
           await this.#options.confirm()

@@ -84,10 +84,13 @@ const tooManyRequests = 429
 const isFatal = (cause: unknown): boolean =>
   cause instanceof Deposed || cause instanceof LogLost || cause instanceof ClusterWentBack
 
-/** Jittered, exponential from 100 ms to 10 s; never less than what the server asked for. */
+/** What a server asks for beyond that is taken for a fault of its own. */
+const longestPauseMillis = 600_000
+
+/** Jittered, exponential from 100 ms to 10 s; never less than what the server asked for, up to ten minutes. */
 const pause = async (failures: number, atLeast: number | undefined, signal: AbortSignal): Promise<void> => {
   const ceiling = Math.min(100 * 2 ** Math.min(failures - 1, 10), 10_000)
-  const millis = Math.max(atLeast ?? 0, ceiling * (0.5 + 0.5 * Math.random()))
+  const millis = Math.max(Math.min(atLeast ?? 0, longestPauseMillis), ceiling * (0.5 + 0.5 * Math.random()))
   await delay(millis, undefined, { signal })
 }
 

@@ -163,7 +163,8 @@ export const one = async (
   times: SourceTimes,
   signal: AbortSignal
 ): Promise<RawObject | undefined> => {
-  const query = { fieldSelector: `metadata.name=${name}` }
+  // Names of some kinds may be anything: https://pkg.go.dev/k8s.io/apimachinery/pkg/fields#EscapeValue
+  const query = { fieldSelector: `metadata.name=${name.replace(/[\\,=]/g, "\\$&")}` }
   const answer = await open(cluster, collectionPath(kind, namespace), query, times, signal)
   return objectsOf(kind, (await answer.body.json()) as RawList).items[0]
 }

@@ -44,7 +44,17 @@ const open = (way: Way): ClusterAccess => {
   let headers: { readonly at: number; readonly value: Promise<Record<string, string>> } | undefined
   return {
     server: way.server.replace(/\/$/, ""),
-    dispatcher: () => (dispatcher ??= way.dispatcher()),
+    dispatcher: () => {
+      if (dispatcher === undefined) {
+        const made = way.dispatcher()
+        dispatcher = made
+        // Credentials that could not be had once may be had the next time.
+        made.catch(() => {
+          if (dispatcher === made) dispatcher = undefined
+        })
+      }
+      return dispatcher
+    },
     headers: () => {
       const now = performance.now()
       if (headers === undefined || now - headers.at > headersLiveMillis) {

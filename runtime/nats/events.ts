@@ -73,20 +73,22 @@ export const eventHeaders = (
 ): MsgHdrs => {
   const { kind, ref, verb, object } = event
   const h = headers()
+  // Names of some kinds, and whoever changed the object, may hold what a header may not.
+  const oneLine = (text: string) => text.replaceAll(/[\r\n]+/g, " ")
   h.set("ce-specversion", "1.0")
   h.set("ce-id", eventId(verb, object))
   h.set("ce-type", `ext.ipcontroller.kube.${kind.kind.toLowerCase()}.${verb}`)
   h.set("ce-source", source)
-  h.set("ce-subject", `${resourceName(kind)}/${refKey(ref)}`)
+  h.set("ce-subject", oneLine(`${resourceName(kind)}/${refKey(ref)}`))
   h.set("ce-time", time)
   h.set("ce-uid", object.metadata.uid)
   h.set("ce-resourceversion", object.metadata.resourceVersion)
   if (object.metadata.generation !== undefined) h.set("ce-generation", String(object.metadata.generation))
   const by = event.by ?? changedBy(object)
   if (by !== undefined && verb !== "deleted") {
-    h.set("ce-manager", by.manager)
-    h.set("ce-operation", by.operation)
-    h.set("ce-changedat", by.at)
+    h.set("ce-manager", oneLine(by.manager))
+    h.set("ce-operation", oneLine(by.operation))
+    h.set("ce-changedat", oneLine(by.at))
   }
   if (event.synthesized) h.set("ce-synthesized", "true")
   h.set("content-type", "application/json")

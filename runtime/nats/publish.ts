@@ -60,7 +60,10 @@ export class StreamPublisher {
     const { inboxPrefix } = (connection as { readonly options?: ConnectionOptions }).options ?? {}
     this.#inbox = createInbox(inboxPrefix)
     this.#answers = connection.subscribe(`${this.#inbox}.*`, {
-      callback: (_error, message) => this.#answered(message)
+      // That answers may not be heard is told without one; what throws here ends the client's reading.
+      callback: (error, message) => {
+        if (error === null) this.#answered(message)
+      }
     })
   }
 
@@ -118,9 +121,13 @@ export class StreamPublisher {
       pending.reject(new Unacknowledged("no stream takes this subject"))
       return
     }
-    const answer = message.json<Answer>()
-    if (answer.error !== undefined) pending.reject(new JetStreamApiError(answer.error))
-    else pending.resolve(answer.seq)
+    try {
+      const answer = message.json<Answer>()
+      if (answer.error !== undefined) pending.reject(new JetStreamApiError(answer.error))
+      else pending.resolve(answer.seq)
+    } catch (cause) {
+      pending.reject(new Unacknowledged(`an answer that is none: ${String(cause)}`))
+    }
   }
 
   #take(reply: string): Pending | undefined {

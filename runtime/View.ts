@@ -10,6 +10,7 @@ export interface Change<A extends KubeObject = KubeObject> {
 
 /** State derived from the view, kept up to date change by change, so that a query costs the same however many objects there are. */
 export interface Index<S> {
+  /** One of its own among all functions of a host. */
   readonly name: string
   /** The kinds that it is derived from; a function that uses it must declare that it reads them. */
   readonly reads: ReadonlyArray<Kind<any>>

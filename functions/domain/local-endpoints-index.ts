@@ -4,7 +4,7 @@ import { LocalEndpoints } from "./local-endpoints.ts"
 
 /** On which nodes Services have endpoints, kept up to date by the host. */
 export const localEndpointsIndex = defineIndex({
-  name: "local-endpoints",
+  name: "extip/local-endpoints",
   reads: [EndpointSlice],
   make: () => {
     const state = new LocalEndpoints()

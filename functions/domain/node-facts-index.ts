@@ -34,7 +34,7 @@ export class NodeFacts {
 }
 
 export const nodeFactsIndex = defineIndex({
-  name: "node-facts",
+  name: "extip/node-facts",
   reads: [Node, IpNode],
   make: () => {
     const state = new NodeFacts()

@@ -1,4 +1,4 @@
-import { type Cause, longestWaitMillis } from "./work.ts"
+import { type Cause, longestWaitMillis, settleOne, withCause } from "./work.ts"
 
 export type BatchResult =
   | { readonly _tag: "Settled" }
@@ -74,7 +74,7 @@ export class BatchWork<K> {
       this.#enqueue([made])
       return
     }
-    item.causes.push(cause)
+    item.causes = withCause(item.causes, cause)
     if (item.state === "waiting") this.#enqueue([item])
   }
 
@@ -112,7 +112,8 @@ export class BatchWork<K> {
     const first = this.#queue[0]
     if (first === undefined || this.#stopped) return
     const halvings = halvingsOf(first)
-    const size = Math.max(1, Math.floor(this.#options.most / 2 ** halvings))
+    const whole = Math.min(this.#options.most, this.#queue.length)
+    const size = Math.max(1, Math.floor(whole / 2 ** halvings))
     const items: Array<Item<K>> = []
     const rest: Array<Item<K>> = []
     for (const item of this.#queue) {
@@ -147,11 +148,11 @@ export class BatchWork<K> {
       if (result._tag === "Settled") {
         item.attempt = 0
         item.faults = 0
-        for (const cause of causes) if (--cause.outstanding === 0) cause.settle()
+        for (const cause of causes) settleOne(cause)
         if (cameMeanwhile) again.push(item)
         else this.#items.delete(item.key)
       } else {
-        item.causes = [...causes, ...item.causes]
+        item.causes = item.causes.reduce(withCause, [...causes])
         if (result.isFault === true) item.faults++
         if (cameMeanwhile) again.push(item)
         else waiting.push(item)

@@ -1,6 +1,7 @@
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import type { Disposed } from "../Disposition.ts"
 import { Fleet } from "../Fleet.ts"
 import type { FunctionDefinition } from "../Function.ts"
@@ -10,6 +11,7 @@ import type { SpanWrite } from "../trace/span.ts"
 import { FunctionFleet } from "./functionFleet.ts"
 import { FunctionKube } from "./functionKube.ts"
 import type { RunServices } from "./run.ts"
+import { Ending } from "./runs.ts"
 
 export interface Execution {
   readonly fn: FunctionDefinition<any>
@@ -17,6 +19,7 @@ export interface Execution {
   readonly object: string
   readonly parent: SpanContext | undefined
   readonly services: RunServices
+  /** Interrupts the run. */
   readonly signal: AbortSignal | undefined
   /** In whose trace a write of the object is; default: the run's. */
   readonly spanOf?: (object: string, run: SpanContext) => SpanContext
@@ -58,7 +61,7 @@ export const execute = async (execution: Execution): Promise<Executed> => {
     context = Context.add(context, Fleet, fleet as never)
   }
   const start = Date.now()
-  const exit = await Effect.runPromiseExitWith(context)(
+  const run = Effect.runPromiseExitWith(context)(
     // The ids of the tracer in use, so that a span is the same one in `TRACE` and in an OTLP collector.
     Effect.currentSpan.pipe(
       Effect.tap(({ traceId, spanId }) =>
@@ -82,7 +85,23 @@ export const execute = async (execution: Execution): Promise<Executed> => {
     ),
     signal === undefined ? {} : { signal }
   )
-  return { exit, span, writes, start }
+  const exit = signal === undefined ? await run : await Promise.race([run, interrupted(signal)])
+  return { exit: signal === undefined ? exit : reasoned(exit, signal), span, writes, start }
+}
+
+/** So long a run may take to end once it is told to. One that does not listen is no longer waited for. */
+const graceMillis = 2_000
+
+const interrupted = (signal: AbortSignal): Promise<Exit.Exit<never>> =>
+  new Promise((resolve) => {
+    const givenUp = () => setTimeout(() => resolve(Exit.interrupt()), graceMillis)
+    signal.addEventListener("abort", givenUp, { once: true })
+  })
+
+/** That a run took too long is a fault of its own; that its host ends is none. */
+const reasoned = <A, E>(exit: Exit.Exit<A, E>, { aborted, reason }: AbortSignal): Exit.Exit<A, E> => {
+  if (!aborted || !(reason instanceof Ending) || !reason.isOverdue) return exit
+  return Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Exit.die(reason) : exit
 }
 
 const externalSpan = (context: SpanContext) =>

@@ -21,6 +21,7 @@ export const fromFleet = (traceparent: string | undefined): Held => {
     sequence: 0,
     outstanding: 0,
     message: undefined,
+    isFree: true,
     woken: parent === undefined ? woken : { ...woken, parent },
     settle: () => undefined
   }

@@ -36,14 +36,12 @@ export interface HostOptions {
   readonly notesPerSecond?: number
   /** From the loss of a node until nothing of it is left on the network. */
   readonly abandonMillis?: number
+  /** So long what runs may take to end when the host ends, or the log's life; then it is interrupted. */
+  readonly drainMillis?: number
   readonly say: (news: HostNews) => void
 }
 
-export type HostNews =
-  | ReaderNews
-  | WorkerNews
-  | FleetNews
-  | { readonly _tag: "Undecodable"; readonly object: string; readonly problem: string }
+export type HostNews = ReaderNews | WorkerNews | FleetNews
 
 /** What a host can be asked while it runs. */
 export interface HostState {
@@ -93,6 +91,7 @@ export const runHost = async (
         say,
         connection,
         acks,
+        ...(options.drainMillis === undefined ? {} : { drainMillis: options.drainMillis }),
         services: {
           api: options.api,
           view,

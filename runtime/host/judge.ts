@@ -34,37 +34,62 @@ export type Ended =
   | { readonly _tag: "Rejected"; readonly cause: string; readonly reason: string }
   | { readonly _tag: "Park"; readonly cause: string; readonly span: SpanContext }
 
+/** What a run says is kept to this: it goes into logs, spans and what is parked, and a message has its limits. */
+const longestText = 8_000
+
+const shortened = (text: string): string =>
+  text.length <= longestText ? text : `${text.slice(0, longestText)} … (${text.length} characters)`
+
+/** Says what becomes of a run that has ended. What fails by no known disposition is a fault, as is what throws. Never throws. */
 export const judge = (
   exit: Exit.Exit<string | void, Disposed>,
   attempt: number,
   span: SpanContext
 ): Ended => {
-  if (Exit.isSuccess(exit)) return { _tag: "Done", decision: exit.value ?? undefined }
-  const failure = firstFailure(exit.cause)
   const again = (cause: string, isFault: boolean): Ended => ({
     _tag: "Again",
     afterMillis: backoffMillis(attempt, Math.random()),
-    cause,
+    cause: shortened(cause),
     ...(isFault ? { isFault } : {})
   })
   const fault = (cause: string): Ended =>
-    attempt >= maxAttempts ? { _tag: "Park", cause, span } : again(cause, true)
-  if (failure === undefined) {
-    if (Cause.hasInterruptsOnly(exit.cause)) return { _tag: "Again", afterMillis: 0, cause: "interrupted" }
-    return fault(Cause.pretty(exit.cause))
-  }
-  switch (failure.disposition._tag) {
-    case "Retry":
-      return again(failure.message, false)
-    case "RetryAfter": {
-      const { millis, reason } = failure.disposition
-      const cause = failure.message
-      return { _tag: "Again", afterMillis: millis, cause, ...(reason === undefined ? {} : { reason }) }
+    attempt >= maxAttempts ? { _tag: "Park", cause: shortened(cause), span } : again(cause, true)
+  try {
+    if (Exit.isSuccess(exit)) {
+      const { value } = exit
+      return {
+        _tag: "Done",
+        decision: value === undefined || value === null ? undefined : shortened(`${value}`)
+      }
     }
-    case "Reject":
-      return { _tag: "Rejected", cause: failure.message, reason: failure.disposition.reason }
-    case "Park":
-      return fault(failure.message)
+    const failure = firstFailure(exit.cause)
+    if (failure === undefined) {
+      if (Cause.hasInterruptsOnly(exit.cause)) return { _tag: "Again", afterMillis: 0, cause: "interrupted" }
+      return fault(Cause.pretty(exit.cause))
+    }
+    const { disposition } = failure
+    // Also of an error that no type has seen.
+    switch (disposition?._tag) {
+      case "Retry":
+        return again(failure.message, false)
+      case "RetryAfter": {
+        const { millis, reason } = disposition
+        // No number, or none that is to come: it waits as others do.
+        if (!(millis > 0)) return again(failure.message, false)
+        const cause = shortened(failure.message)
+        return { _tag: "Again", afterMillis: millis, cause, ...(reason === undefined ? {} : { reason }) }
+      }
+      case "Reject":
+        return { _tag: "Rejected", cause: shortened(failure.message), reason: disposition.reason }
+      case "Park":
+        return fault(failure.message)
+      default:
+        return fault(`an error without a disposition: ${Cause.pretty(exit.cause)}`)
+    }
+  } catch (thrown) {
+    return fault(
+      `what the run ended with cannot be told: ${thrown instanceof Error ? thrown.name : typeof thrown}`
+    )
   }
 }
 

@@ -123,7 +123,7 @@ export class Notes {
         },
         type: note.type,
         reason: note.reason,
-        message: note.message.slice(0, 1024),
+        message: `${note.message}`.slice(0, 1024),
         action: note.reason,
         reportingComponent: `ipcontroller.ext/${reporter}`,
         reportingInstance: hostname(),

@@ -28,8 +28,10 @@ export const startPulses = ({ functions, js, say }: PulsesOptions): (() => void)
   const timers = new Map<string, ReturnType<typeof setTimeout>>()
   const start = (key: string, everyMillis: number, publish: (slot: number) => void): void => {
     const schedule = (after: number): void => {
-      // A timer may be early by a millisecond, and late by any time: no interval is named twice.
-      const slot = Math.max(after, Math.floor(Date.now() / everyMillis)) + 1
+      // A timer may be early by a millisecond, and late by any time: no interval is named twice. But a clock that was set
+      // back is believed.
+      const now = Math.floor(Date.now() / everyMillis)
+      const slot = (after - now > 1 ? now : Math.max(after, now)) + 1
       const wait = slot * everyMillis - Date.now()
       timers.set(
         key,

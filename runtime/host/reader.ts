@@ -33,6 +33,13 @@ export type ReaderNews =
       readonly sequence: number
     }
   | { readonly _tag: "Lost"; readonly message: string }
+  | Undecodable
+
+export interface Undecodable {
+  readonly _tag: "Undecodable"
+  readonly object: string
+  readonly problem: string
+}
 
 /** One life of the log, followed by the view. `lost` is aborted when it ends. */
 export interface Hydrated {
@@ -146,7 +153,8 @@ export class Reader {
       if (parsed !== undefined && kind !== undefined && (message.headers?.get("KV-Operation") ?? "") === "") {
         newest.set(parsed.resource, Math.max(sequence, newest.get(parsed.resource) ?? 0))
         // Decoded here, one by one: the bodies of 20,000 objects at once would be most of the process.
-        const object = view.decode(kind, message.json<RawObject>())
+        const raw = this.#objectIn(message)
+        const object = raw && view.decode(kind, raw)
         if (object !== undefined) present.get(parsed.resource)!.set(refKey(parsed.ref), object)
       }
     })
@@ -185,7 +193,8 @@ export class Reader {
           const version = message.headers?.get("ce-resourceversion") ?? ""
           // Two of three are writes of ours, which the view has had since they were answered.
           if (parsed.verb === "deleted" || !view.isPast(kind, parsed.ref, uid, version)) {
-            view.applyEvent(kind, parsed.ref, parsed.verb, uid, message.json<RawObject>())
+            const raw = this.#objectIn(message)
+            if (raw !== undefined) view.applyEvent(kind, parsed.ref, parsed.verb, uid, raw)
           }
         }
         this.#positionId = message.headers?.get("Nats-Msg-Id") || undefined
@@ -200,9 +209,29 @@ export class Reader {
         this.#options.say({ _tag: "Lost", message: cause.message })
       lost.abort()
     })
-    signal.addEventListener("abort", () => caughtUp.reject(new Error("stopped")), { once: true })
-    await caughtUp.promise
+    const stopped = () => caughtUp.reject(new Error("stopped"))
+    if (signal.aborted) stopped()
+    signal.addEventListener("abort", stopped, { once: true })
+    try {
+      await caughtUp.promise
+    } catch (cause) {
+      messages.stop()
+      throw cause
+    }
     return () => messages.stop()
+  }
+
+  /** The object that a message carries. Whoever else may have put something else there does not stop us. */
+  #objectIn(message: JsMsg): RawObject | undefined {
+    try {
+      const raw = message.json<RawObject | null>()
+      if (typeof raw?.metadata?.name === "string" && typeof raw.metadata.uid === "string") return raw
+      throw new Error("it has no metadata with name and uid")
+    } catch (cause) {
+      const problem = `no object: ${cause instanceof Error ? cause.message : String(cause)}`
+      this.#options.say({ _tag: "Undecodable", object: message.subject, problem })
+      return undefined
+    }
   }
 
   #moveTo(sequence: number): void {

@@ -35,7 +35,8 @@ export const runBatch = async (
   fn: FunctionDefinition<any>,
   items: ReadonlyArray<BatchItem>,
   attempt: number,
-  services: RunServices
+  services: RunServices,
+  signal?: AbortSignal
 ): Promise<Ended> => {
   const inputs: Array<{ readonly ref: unknown; readonly now: unknown }> = []
   const members: Array<Member> = []
@@ -43,6 +44,7 @@ export const runBatch = async (
   const byPath = new Map<string, Member>()
   // One that throws before it comes to its Effect has a defect like any other.
   let program: ReturnType<typeof fn.handle> = Effect.suspend(() => fn.handle(inputs))
+  let isFaulty = false
   try {
     for (const { target, woken } of items) {
       if (target._tag !== "Object") continue
@@ -57,10 +59,11 @@ export const runBatch = async (
       byPath.set(placementPath(target.ref.name), member)
     }
   } catch (thrown) {
+    isFaulty = true
     program = Effect.die(thrown)
   }
   const last = members.findLast(({ parent }) => parent !== undefined) ?? members.at(-1)
-  if (last === undefined && items.length > 0 && inputs.length === 0) return { _tag: "GuardSaidNo" }
+  if (!isFaulty && items.length > 0 && inputs.length === 0) return { _tag: "GuardSaidNo" }
   const spanOf = (path: string, run: SpanContext): SpanContext => {
     const member = byPath.get(path)
     if (member === undefined || member === last) return run
@@ -69,10 +72,10 @@ export const runBatch = async (
   }
   const { exit, span, writes, start } = await execute({
     fn,
-    object: members.length === 1 ? last!.object : `${members.length} objects`,
+    object: items.length === 1 ? describeTarget(items[0]!.target) : `${members.length} objects`,
     parent: last?.parent,
     services,
-    signal: undefined,
+    signal,
     spanOf,
     program
   })

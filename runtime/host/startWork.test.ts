@@ -1,21 +1,49 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { afterEach, expect, it, vi } from "vitest"
-import { defineBatchFunction } from "../Function.ts"
+import { Reject, RetryAfter } from "../Disposition.ts"
+import { defineBatchFunction, defineFunction, type FunctionDefinition } from "../Function.ts"
 import type { Keyed } from "../Trigger.ts"
 import { hostMetrics } from "./metrics.ts"
 import type { OutcomeNews } from "./outcomes.ts"
 import { bench, needs, object } from "./run.fixture.ts"
+import { Runs } from "./runs.ts"
 import { startWork } from "./startWork.ts"
 import { raw, Thing } from "./thing.fixture.ts"
 
 afterEach(() => void vi.useRealTimers())
 
-it("parks of a batch only what fails alone, however many fail with it at first", async () => {
-  const { services, view } = await bench()
+/** Wakes a function for things of these names, and lets so many minutes pass. */
+const worked = async (
+  fn: FunctionDefinition<any>,
+  names: ReadonlyArray<string>,
+  { minutes = 10, runs = new Runs(), inView = names } = {}
+) => {
+  const { services, view, spans } = await bench()
   vi.useFakeTimers()
+  for (const name of inView) view.applyWrite(Thing, raw(name, 1, "red"))
+  const parked: Array<string> = []
+  const news: Array<OutcomeNews> = []
+  const work = startWork({
+    fn,
+    js: { publish: async (subject: string) => parked.push(subject) } as never,
+    metrics: hostMetrics(Context.empty() as Context.Context<never>),
+    say: (one) => news.push(one),
+    services,
+    concurrency: 1,
+    runs
+  })
+  const settled: Array<string> = []
+  for (const name of names) {
+    const cause = { sequence: 0, outstanding: 1, settle: () => void settled.push(name) }
+    work.wake(name, object(name, fn.batch === undefined ? "object" : "key"), cause)
+  }
+  await vi.advanceTimersByTimeAsync(minutes * 60_000)
+  return { work, parked, news, settled, spans }
+}
+
+it("parks of a batch only what fails alone, however many fail with it at first", async () => {
   const names = ["b", "c", "bad", "d", "e"]
-  for (const name of names) view.applyWrite(Thing, raw(name, 1, "red"))
   const batches: Array<ReadonlyArray<string>> = []
   const fn = defineBatchFunction({
     name: "count-on-change",
@@ -27,26 +55,156 @@ it("parks of a batch only what fails alone, however many fail with it at first",
       return Effect.void
     }
   })
-  const parked: Array<string> = []
-  const news: Array<OutcomeNews> = []
-  const work = startWork({
-    fn,
-    js: { publish: async (subject: string) => parked.push(subject) } as never,
-    metrics: hostMetrics(Context.empty() as Context.Context<never>),
-    say: (one) => news.push(one),
-    services,
-    concurrency: 1
-  })
-  const settled: Array<string> = []
-  for (const name of names) {
-    const cause = { sequence: 0, outstanding: 1, settle: () => void settled.push(name) }
-    work.wake(name, object(name, "key"), cause)
-  }
-  await vi.advanceTimersByTimeAsync(10 * 60_000)
+  const { work, parked, news, settled } = await worked(fn, names)
   expect(batches[0]).toEqual(names)
   expect(batches.filter((batch) => batch.includes("bad")).at(-1)).toEqual(["bad"])
   expect(parked).toEqual(["parked.count-on-change.test_example.things.default.bad"])
   expect(news.filter(({ _tag }) => _tag === "Parked")).toHaveLength(1)
   expect(settled.toSorted()).toEqual(names.toSorted())
   expect(work.size).toBe(0)
+})
+
+it.each([1_000, Number.POSITIVE_INFINITY])(
+  "parks of a batch (of %d at most) what its guard throws for, and handles the rest",
+  async (most) => {
+    const names = ["bad", "b", "c"]
+    const handled: Array<string> = []
+    const fn = defineBatchFunction({
+      name: "count-on-change",
+      on: [Thing.touched],
+      needs,
+      batch: { most },
+      when: ({ ref }: Keyed<Thing>) => {
+        if (ref.name === "bad") throw new Error("the guard's fault")
+        return true
+      },
+      handle: (things: ReadonlyArray<Keyed<Thing>>) => {
+        handled.push(...things.map(({ ref }) => ref.name))
+        return Effect.void
+      }
+    })
+    const { parked, settled, spans } = await worked(fn, names)
+    expect(handled.toSorted()).toEqual(["b", "c"])
+    expect(parked).toEqual(["parked.count-on-change.test_example.things.default.bad"])
+    expect(settled.toSorted()).toEqual(names.toSorted())
+    expect(spans.every(({ outcome }) => outcome !== "done")).toBe(true)
+  }
+)
+
+it("takes a batch of all that there is, however much", async () => {
+  const names = Array.from({ length: 150_000 }, (_, i) => `n${i}`)
+  const sizes: Array<number> = []
+  const fn = defineBatchFunction({
+    name: "count-on-change",
+    on: [Thing.touched],
+    needs,
+    batch: { most: 1_000_000 },
+    when: () => false,
+    handle: (things: ReadonlyArray<Keyed<Thing>>) => Effect.sync(() => void sizes.push(things.length))
+  })
+  const { settled } = await worked(fn, names, { minutes: 0.1, inView: [] })
+  expect(settled).toHaveLength(names.length)
+})
+
+const thrower = (): never => {
+  throw new Error("not even that")
+}
+const failing = (parts: object) => () => Effect.fail({ _tag: "Odd", message: "odd", ...parts })
+
+it.each<[string, () => unknown]>([
+  ["fails without a disposition", () => Effect.fail("boom")],
+  ["fails with nothing", () => Effect.fail(null)],
+  ["fails with a disposition that there is not", failing({ disposition: { _tag: "Whatever" } })],
+  [
+    "fails with a message that throws",
+    failing(
+      Object.defineProperty({ disposition: Reject("No") }, "message", { get: thrower, enumerable: false })
+    )
+  ],
+  [
+    "dies of an error that throws",
+    () => Effect.die(Object.defineProperty(new Error("x"), "stack", { get: thrower }))
+  ],
+  ["dies of something that is not to be told", () => Effect.die(Object.create(null))],
+  ["answers with a promise", async () => "done"],
+  ["answers with a text instead of an Effect", () => "done"],
+  ["is to be tried again never", failing({ disposition: RetryAfter(Number.NaN) })],
+  ["is to be tried again in the past", failing({ disposition: RetryAfter(-5) })],
+  ["succeeds with something that is no text", () => Effect.succeed({ cyclic: 10n })],
+  ["succeeds with something that is no text at all", () => Effect.succeed(Object.create(null))]
+])("does not run again and again, in silence, what %s", async (_, handle) => {
+  let runs = 0
+  const fn = defineFunction({
+    name: "paint-on-change",
+    on: [Thing.changed],
+    needs,
+    handle: (() => {
+      runs++
+      return handle()
+    }) as never
+  })
+  const { news } = await worked(fn, ["a"], { minutes: 10 })
+  // At the pace of what fails for a reason; most of it is parked by then.
+  expect(runs).toBeLessThan(50)
+  expect(news.length).toBeGreaterThan(0)
+})
+
+it("keeps what a run says within what a message may hold", async () => {
+  const long = "x".repeat(5_000_000)
+  const fn = defineFunction({
+    name: "paint-on-change",
+    on: [Thing.changed],
+    needs,
+    handle: (thing: Thing) =>
+      thing.metadata.name === "a" ? Effect.succeed(long) : Effect.die(new Error(long))
+  })
+  const { spans, news, parked } = await worked(fn, ["a", "b"])
+  expect(parked).toHaveLength(1)
+  expect(Math.max(...[...spans, ...news].map((one) => JSON.stringify(one).length))).toBeLessThan(20_000)
+})
+
+it.each<[string, Effect.Effect<never>]>([
+  ["that never ends", Effect.never],
+  ["that does not listen", Effect.uninterruptible(Effect.never)]
+])("interrupts a run %s, and parks it in the end", async (_, endless) => {
+  let begun = 0
+  const fn = defineFunction({
+    name: "paint-on-change",
+    on: [Thing.changed],
+    needs,
+    handle: (thing: Thing) => {
+      if (thing.metadata.name !== "bad") return Effect.void
+      begun++
+      return endless
+    }
+  })
+  const runs = new Runs(60_000)
+  const first = await worked(fn, ["bad", "b"], { minutes: 0.5, runs })
+  expect(first.settled).toEqual([])
+  const watch = setInterval(() => runs.endOverdue(), 1_000)
+  await vi.advanceTimersByTimeAsync(2 * 60_000)
+  expect(first.settled).toContain("b")
+  await vi.advanceTimersByTimeAsync(30 * 60_000)
+  clearInterval(watch)
+  expect(begun).toBe(10)
+  expect(first.parked).toEqual(["parked.paint-on-change.test_example.things.default.bad"])
+  expect(first.news.find(({ _tag }) => _tag === "Parked")).toMatchObject({
+    cause: expect.stringContaining("had not ended after 1 minutes, and was interrupted")
+  })
+})
+
+it("ends all runs when who runs them ends, and counts none of them as failed", async () => {
+  const fn = defineFunction({
+    name: "paint-on-change",
+    on: [Thing.changed],
+    needs,
+    handle: () => Effect.never
+  })
+  const runs = new Runs()
+  const { work, news } = await worked(fn, ["a"], { runs })
+  const ended = work.stop()
+  runs.endAll()
+  await vi.advanceTimersByTimeAsync(5_000)
+  expect(await ended).toHaveLength(1)
+  expect(news).toEqual([])
 })

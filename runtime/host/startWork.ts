@@ -4,16 +4,18 @@ import { maxAttempts } from "./judge.ts"
 import { concludeRun, type OutcomeOptions } from "./outcomes.ts"
 import { type RunServices, runOnce, type Target } from "./run.ts"
 import { runBatch } from "./runBatch.ts"
+import { Runs } from "./runs.ts"
 import { Work } from "./work.ts"
 
 export interface StartWorkOptions extends OutcomeOptions {
   readonly services: RunServices
   readonly concurrency: number
+  readonly runs?: Runs
 }
 
 /** The work of a function: one object at a time, or many at once if it takes batches. */
 export const startWork = (options: StartWorkOptions): Work<Target> | BatchWork<Target> => {
-  const { concurrency, fn, services } = options
+  const { concurrency, fn, services, runs = new Runs() } = options
   if (fn.batch !== undefined) {
     return new BatchWork<Target>({
       ...fn.batch,
@@ -22,8 +24,9 @@ export const startWork = (options: StartWorkOptions): Work<Target> | BatchWork<T
         const started = performance.now()
         // Whose fault it is shows when it is alone, which ever smaller batches come to: others are not parked with it.
         const counted = items.length > 1 ? Math.min(attempt, maxAttempts - 1) : attempt
-        const ended = await runBatch(fn, items, counted, services)
-        const first = Math.min(...items.map(({ woken }) => woken?.at || Number.POSITIVE_INFINITY))
+        const ended = await runs.add((signal) => runBatch(fn, items, counted, services, signal))
+        let first = Number.POSITIVE_INFINITY
+        for (const { woken } of items) first = Math.min(first, woken?.at || first)
         return await concludeRun(options, {
           targets: items.map(({ target }) => target),
           ended,
@@ -40,7 +43,7 @@ export const startWork = (options: StartWorkOptions): Work<Target> | BatchWork<T
     run: async (_key, target, causes, attempt) => {
       const woken = lastWoken(causes)
       const started = performance.now()
-      const ended = await runOnce(fn, target, attempt, woken, services)
+      const ended = await runs.add((signal) => runOnce(fn, target, attempt, woken, services, signal))
       const tookMillis = performance.now() - started
       const run = { targets: [target], ended, attempt, tookMillis, wokenAt: woken?.at ?? 0 }
       return await concludeRun(options, run)

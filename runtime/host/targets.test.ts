@@ -164,4 +164,32 @@ describe("a mapping that throws", () => {
     expect(keys(targets.ofFleet(joined, {} as FleetState))).toEqual(new Set(["pools/spare"]))
     expect(faults).toEqual([[undefined, threw, undefined]])
   })
+
+  it.each<[string, () => unknown, string]>([
+    ["a promise", async () => [], "an iterable of refs"],
+    ["an asynchronous generator", async function* () {}, "an iterable of refs"],
+    ["nothing", () => undefined, "an iterable of refs"],
+    ["a number", () => 5, "an iterable of refs"],
+    ["names alone", () => ["a"], "{ namespace, name }"],
+    ["nothing in a list", () => [undefined], "{ namespace, name }"],
+    [
+      "no end of them",
+      function* () {
+        for (;;) yield { namespace: "", name: "a" }
+      },
+      "more than 500000 objects"
+    ]
+  ])("is one that gives %s", (_, keys, why) => {
+    const faults: Array<unknown> = []
+    const fn = defineFunction({
+      name: "odd-on-change",
+      on: [Pool.changed.wakes({ kind: Pool, keys: keys as never })],
+      needs: [read(Pool)],
+      handle: () => Effect.void
+    })
+    const targets = new Targets(fn, new WorldView([Pool]), (_object, thrown) => faults.push(thrown))
+    const received = targets.read(modified("a", 1))
+    expect(received._tag === "Event" && targets.ofEvent(received.event, modified("a", 1))).toEqual([])
+    expect(faults).toEqual([expect.objectContaining({ message: expect.stringContaining(why) })])
+  })
 })

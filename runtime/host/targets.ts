@@ -33,6 +33,31 @@ const rethrow: Faulty = (_object, thrown) => {
   throw thrown
 }
 
+/** Whose end nobody tells us of is forgotten after so many others: at worst it is run for once more. */
+const rememberedGenerations = 100_000
+
+/** More objects than any cluster has of a kind that functions work on. */
+const mostTargets = 500_000
+
+/** @throws when that is no list of refs: of a function of somebody's own it is not certain. */
+const refsOf = function* (mapped: Iterable<Ref>): Iterable<Ref> {
+  if (typeof mapped?.[Symbol.iterator] !== "function") {
+    throw new TypeError(
+      "a mapping returns an iterable of refs ({ namespace, name }), not a promise or anything else"
+    )
+  }
+  let count = 0
+  for (const ref of mapped) {
+    if (typeof ref?.name !== "string" || typeof ref.namespace !== "string") {
+      throw new TypeError(
+        "a mapping names objects by { namespace, name }; namespace is empty for cluster-wide ones"
+      )
+    }
+    if (++count > mostTargets) throw new RangeError(`a mapping that names more than ${mostTargets} objects`)
+    yield ref
+  }
+}
+
 /** Says for whom a function is to run. A mapping that throws wakes nobody, and keeps no other from doing so. */
 export class Targets {
   readonly #fn: FunctionDefinition<any>
@@ -117,7 +142,7 @@ export class Targets {
     if (map === undefined) return [{ _tag: "Object", kind, ref, gives }]
     try {
       const event = { ref, verb, now: this.#view.find(kind, ref) }
-      return Array.from(map.keys(event, this.#view), (mapped) => ({
+      return Array.from(refsOf(map.keys(event, this.#view)), (mapped) => ({
         _tag: "Object",
         kind: map.kind,
         ref: mapped,
@@ -137,7 +162,7 @@ export class Targets {
   ): ReadonlyArray<Target> {
     if (source._tag !== "Fleet" || !source.what.includes(event.what)) return []
     try {
-      return Array.from(source.keys(event, this.#view, fleet), (ref) => ({
+      return Array.from(refsOf(source.keys(event, this.#view, fleet)), (ref) => ({
         _tag: "Object",
         kind: target!,
         ref,
@@ -166,9 +191,15 @@ export class Targets {
   #isNewSpec(uid: string, verb: Verb, generation: string): boolean {
     if (verb === "deleted") this.#generations.delete(uid)
     if (verb === "deleted" || generation === "") return true
-    const isNew = this.#generations.get(uid) !== generation
-    if (isNew) this.#generations.set(own(uid), generation)
-    return isNew
+    if (this.#generations.get(uid) === generation) return false
+    this.#generations.set(own(uid), generation)
+    if (this.#generations.size > rememberedGenerations) {
+      for (const oldest of this.#generations.keys()) {
+        this.#generations.delete(oldest)
+        break
+      }
+    }
+    return true
   }
 }
 

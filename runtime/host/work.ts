@@ -12,6 +12,28 @@ export interface Cause {
   readonly sequence: number
   outstanding: number
   readonly settle: () => void
+  /** Nobody waits for its end: there is nothing to acknowledge. */
+  readonly isFree?: boolean
+}
+
+/** One object that a cause has woken is done with. */
+export const settleOne = (cause: Cause): void => {
+  if (--cause.outstanding === 0) cause.settle()
+}
+
+/**
+ * Adds a cause to those that an object waits to run for. One run answers all of them, in the state that there is then: an
+ * event that is kept until that run is done stands for those before it, which are acknowledged. So an object that
+ * changes for ever and never succeeds keeps one event, not all of them.
+ */
+export const withCause = (causes: Array<Cause>, cause: Cause): Array<Cause> => {
+  if (cause.sequence > 0) {
+    for (const before of causes) settleOne(before)
+    return [cause]
+  }
+  if (cause.isFree === true) return [...causes.filter(({ isFree }) => isFree !== true), cause]
+  causes.push(cause)
+  return causes
 }
 
 export type RunResult =
@@ -87,7 +109,7 @@ export class Work<K> {
       this.#enqueue(made)
       return
     }
-    item.causes.push(cause)
+    item.causes = withCause(item.causes, cause)
     if (item.state === "waiting" && item.attempt > 0) this.#enqueue(item)
   }
 
@@ -144,14 +166,14 @@ export class Work<K> {
     this.#running--
     if (result._tag === "Settled") {
       item.attempt = 0
-      for (const cause of causes) if (--cause.outstanding === 0) cause.settle()
+      for (const cause of causes) settleOne(cause)
       const quietFor = this.#options.debounceMillis - (performance.now() - item.startedAt)
       if (this.#options.debounceMillis > 0 && quietFor > 0) this.#waitFor(item, quietFor)
       else if (item.causes.length > 0) this.#enqueue(item)
       else this.#items.delete(item.key)
     } else {
       const cameMeanwhile = item.causes.length > 0
-      item.causes = [...causes, ...item.causes]
+      item.causes = item.causes.reduce(withCause, [...causes])
       if (cameMeanwhile && !this.#stopped) this.#enqueue(item)
       else this.#waitFor(item, result.afterMillis)
     }

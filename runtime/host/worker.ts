@@ -13,6 +13,7 @@ import type { OutcomeNews } from "./outcomes.ts"
 import { activeMillis, followsFleet, publishActive } from "./pulses.ts"
 import type { Hydrated, Reader } from "./reader.ts"
 import { type RunServices, type Target, targetKey } from "./run.ts"
+import { Runs } from "./runs.ts"
 import { startWork } from "./startWork.ts"
 import { Targets, wokenBy } from "./targets.ts"
 
@@ -39,6 +40,8 @@ export interface WorkerOptions {
   readonly connection: NatsConnection
   /** Of all functions of the host. */
   readonly acks: Acks
+  /** So long what runs may take to end when the host ends, or the log's life; then it is interrupted. */
+  readonly drainMillis?: number
 }
 
 export type WorkerNews =
@@ -50,6 +53,7 @@ export class Worker {
   readonly #options: WorkerOptions
   /** One for each life of the log: what was not done in the one before is woken again by the next. */
   #work: ReturnType<typeof startWork>
+  readonly #runs = new Runs()
   /** Sequence in the log → event that is not acknowledged yet */
   readonly #held = new Map<number, Held>()
   readonly #targets: Targets
@@ -69,7 +73,7 @@ export class Worker {
       options.services.view,
       (...fault) => void concludeMapping(options, ...fault)
     )
-    this.#work = startWork(this.#options)
+    this.#work = startWork({ ...options, runs: this.#runs })
   }
 
   get name(): string {
@@ -97,8 +101,11 @@ export class Worker {
   async live(hydrated: Hydrated): Promise<void> {
     const { fn, js, jsm, say, services } = this.#options
     const signal = hydrated.lost
-    this.#work = startWork(this.#options)
-    const progress = setInterval(() => this.#sayProgress(), progressMillis)
+    this.#work = startWork({ ...this.#options, runs: this.#runs })
+    const progress = setInterval(() => {
+      this.#runs.endOverdue()
+      this.#sayProgress()
+    }, progressMillis)
     const looks = setInterval(() => void this.#look(), lookMillis)
     void this.#look()
     const followed = followsFleet(fn)
@@ -113,7 +120,11 @@ export class Worker {
             ...hydrated,
             wentBack: hydrated.wentBack && !isWoken
           })
-          this.#messages = await consume(js, fn.name, (message) => void this.#receive(message, signal))
+          this.#messages = await consume(js, fn.name, (message) => {
+            this.#receive(message, signal).catch((cause: unknown) => {
+              say({ _tag: "Trouble", function: fn.name, message: `${message.subject}: ${String(cause)}` })
+            })
+          })
           const ended = this.#messages.closed()
           if (followed) await publishActive(js, fn.name)
           this.#isReceiving = true
@@ -160,7 +171,9 @@ export class Worker {
   async #drain(): Promise<void> {
     this.#messages?.stop()
     const working = setInterval(() => this.#sayProgress(), progressMillis)
+    const late = setTimeout(() => this.#runs.endAll(), this.#options.drainMillis ?? 20_000)
     await this.#work.stop()
+    clearTimeout(late)
     clearInterval(working)
     this.#options.acks.flush()
     // Another host gets these at once, instead of after the ack wait.

@@ -235,6 +235,22 @@ describe("an index", () => {
     expect([...view.index(fragile)]).toEqual(["default/a"])
   })
 
+  it("is refused beside another one of the same name, which goes on", () => {
+    const view = new WorldView([Thing])
+    const mine = view.index(byColour)
+    const theirs = defineIndex({
+      name: byColour.name,
+      reads: [Thing],
+      make: () => ({ state: 0, apply: () => undefined })
+    })
+    expect(() => view.index(theirs)).toThrow(
+      "two indexes are named by-colour: define each once, outside of handlers"
+    )
+    event(view, "a", 1, "red")
+    expect(plain(view.index(byColour))).toEqual([["red", ["default/a"]]])
+    expect(view.index(byColour)).toBe(mine)
+  })
+
   it("that throws already when it is made says the same", () => {
     const view = new WorldView([Thing])
     event(view, "a", 1, "red")

@@ -14,6 +14,7 @@ interface Table {
 }
 
 interface LiveIndex {
+  readonly index: Index<any>
   readonly state: unknown
   readonly reads: ReadonlySet<string>
   readonly apply: (change: Change) => void
@@ -62,7 +63,7 @@ export class WorldView implements View {
     return this.#table(kind).objects.values() as Iterable<A>
   }
 
-  /** @throws when the index has thrown for an object, as long as that object is what it was. */
+  /** @throws when the index has thrown for an object, as long as that object is what it was; when another one has its name. */
   index<S>(index: Index<S>): S {
     const broken = this.#broken.get(index.name)
     if (broken !== undefined) throw broken.error
@@ -70,7 +71,7 @@ export class WorldView implements View {
     if (live === undefined) {
       const tables = index.reads.map((kind) => this.#table(kind))
       const { state, apply } = index.make()
-      live = { state, apply, reads: new Set(index.reads.map(resourceName)) }
+      live = { index, state, apply, reads: new Set(index.reads.map(resourceName)) }
       this.#indexes.set(index.name, live)
       for (const { kind, objects } of tables) {
         for (const [key, after] of objects) {
@@ -78,6 +79,11 @@ export class WorldView implements View {
         }
       }
       return this.index(index)
+    }
+    if (live.index !== index) {
+      throw new Error(
+        `two indexes are named ${index.name}: define each once, outside of handlers, by a name of its own`
+      )
     }
     return live.state as S
   }

@@ -54,7 +54,14 @@ export class SpanRecorder {
       traceSubject(span.traceId, span.object, span.event?.sequence ?? 0)
     )
     this.#buffer = []
-    for (const [subject, spans] of bySubject) this.#connection.publish(subject, JSON.stringify(spans))
+    for (const [subject, spans] of bySubject) {
+      try {
+        this.#connection.publish(subject, JSON.stringify(spans))
+      } catch {
+        // Larger than a message may be, say. A trace is not worth a process.
+        this.dropped += spans.length
+      }
+    }
   }
 
   /** This state is the work of this span. */

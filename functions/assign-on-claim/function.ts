@@ -61,7 +61,9 @@ export const assignOnClaim = (settings: Settings) => {
         (name) => Effect.map(kube.get(IpClaim, { namespace: "", name }), (claim) => claim === undefined),
         { concurrency: 16 }
       )
-      if (gone.length > 0) yield* carryOut(decide(world, [], new Set(gone)))
+      // Those that were deleted in this moment are so still: else what holds one of them as well is not complete.
+      const deleted = woken.filter((name) => kube.find(IpClaim, { namespace: "", name }) === undefined)
+      if (gone.length > 0) yield* carryOut(decide(world, deleted, new Set(gone)))
       const { againMillis } = decision
       const told = describe(decision, gone)
       if (againMillis !== undefined) return yield* new TooEarly({ told, millis: againMillis })

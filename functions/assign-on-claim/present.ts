@@ -1,5 +1,5 @@
 import { type FleetView, fittingLink, type Placement, type Report } from "#runtime"
-import { newestReport } from "../domain/claim-state.ts"
+import { isSucceeded, newestReport } from "../domain/claim-state.ts"
 import type { OnLink } from "./on-links.ts"
 import type { World } from "./world.ts"
 
@@ -49,6 +49,9 @@ const takerOf = (claim: string, term: number, fleet: FleetView): string | undefi
   for (const [node, report] of fleet.reports(claim)) {
     if (report.what !== "taken" || report.term < term || stateOf(fleet, node) === "abandoned") continue
     if (fleet.inventories.get(node)?.held.has(claim) === false) continue
+    // Of one that is lost it may be of a claim before this one: another one has had the address since.
+    const isOver = Array.from(fleet.reports(claim).values()).some(({ term: later }) => later > report.term)
+    if (isOver && stateOf(fleet, node) !== "alive") continue
     if (last === undefined || report.term > last.term || (report.term === last.term && node < last.node))
       last = report
   }
@@ -78,14 +81,15 @@ export const presentHolder = (
 ): Present | undefined => {
   const term = placement?.term ?? 0
   const placed = placement?.holder
-  const taker = takerOf(claim, term, fleet)
+  // What is placed nowhere has been freed since, or is to be: who has it on a link says so.
+  const taker = placement === undefined ? undefined : takerOf(claim, term, fleet)
   if (taker !== undefined) return { node: taker, by: "taken" }
   const [newest] = onLinks
   if (newest !== undefined && newest.node !== placed && newest.term > term) {
     return { node: newest.node, by: "link" }
   }
   if (newest !== undefined && !mayHaveIt(claim, placed, fleet)) {
-    const other = onLinks.find(({ node, lives }) => lives && mayKeep(node))
+    const other = onLinks.find((one) => one.lives && mayKeep(one.node) && !isSucceeded(claim, one, fleet))
     if (other !== undefined) return { node: other.node, by: "link" }
   }
   if (placed !== undefined) return { node: placed, by: "placement" }

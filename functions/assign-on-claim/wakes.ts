@@ -69,9 +69,12 @@ export const claimsOfFleet: FleetWakes<IpClaim> = {
     }
     const names = new Set([...fleet.heldBy(node), ...fleet.standingBy(node)])
     for (const name of fleet.inventories.get(node)?.held.keys() ?? []) names.add(name)
+    // One that is given up has nothing, and stands by for nothing, though it may be all that there was to choose from.
+    const lacks = (one: string | undefined): boolean =>
+      one === undefined || fleet.nodes.get(one)?.state === "abandoned"
     for (const { metadata } of view.list(IpClaim)) {
       const placement = fleet.placements.get(metadata.name)
-      if (placement?.holder === undefined || placement.standby === undefined) names.add(metadata.name)
+      if (lacks(placement?.holder) || lacks(placement?.standby)) names.add(metadata.name)
     }
     const refs = present(names, view)
     return refs.length === 0 && what === "inventory" ? [nobody] : refs

@@ -1,7 +1,7 @@
 import type { FleetView, Report } from "#runtime"
 import { addressOfClaim } from "./holding.ts"
 import type { IpClaim } from "./kinds.ts"
-import { isGone, linkOf } from "./node-state.ts"
+import { hasSpoken, isGone, linkOf } from "./node-state.ts"
 import type { Settings } from "./settings.ts"
 
 /** What a claim's status is to say. */
@@ -156,9 +156,10 @@ const holderOf = (claim: IpClaim, fleet: FleetView): Holding | undefined => {
     Number(node === claim.status?.node)
   ]
   // What a lost node said last may be of a claim before this one: it never heard that that one was deleted.
+  // And one that this process has not heard of itself, since only something is placed there, may be gone for long.
   const isOfThisClaim = (node: string): boolean =>
-    fleet.nodes.get(node)?.state === "alive" ||
-    [placement?.holder, placement?.standby, claim.status?.node].includes(node)
+    hasSpoken(fleet.nodes.get(node)) &&
+    (fleet.nodes.get(node)?.state === "alive" || claim.status?.node === node)
   let best: Holding | undefined
   for (const node of [...nodes].sort()) {
     const holding = holdingOf(name, node, fleet)
@@ -182,7 +183,10 @@ export const isSucceeded = (
   { node, term }: { readonly node: string; readonly term: number },
   fleet: FleetView
 ): boolean => {
-  for (const [other, report] of fleet.reports(claim)) if (other !== node && report.term >= term) return true
+  for (const [other, report] of fleet.reports(claim)) {
+    if (other !== node && (report.term > term || (report.term === term && report.what !== "bound")))
+      return true
+  }
   return false
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import { type FunctionDefinition, type KubeFailure, Unavailable } from "#runtime"
 import { testLink } from "#testkit"
 import { counting, failing } from "../../test/support/faults.ts"
@@ -52,6 +53,25 @@ describe("record-on-join", () => {
     await world.settle()
     expect(node(world)).toMatchObject({ spec: { unschedulable: true }, status: { ready: true } })
     expect(node(world)?.metadata.labels).toBeUndefined()
+  })
+
+  it("counts of a lost node no address that another one has been given since", async () => {
+    const world = await joined()
+    const { fleet } = world.cluster
+    const place = (holder: string) => {
+      const places = [{ claim: "10-0-0-1", address: "10.0.0.1", holder, standby: undefined, link: undefined }]
+      return Effect.runPromise(fleet.access(world.cluster.fleetView).place(places, () => ""))
+    }
+    await place("n1")
+    fleet.report({ claim: "10-0-0-1", address: "10.0.0.1", node: "n1", what: "bound" })
+    await world.settle()
+    fleet.lose("n1")
+    await world.settle()
+    expect(node(world)?.status?.addresses).toBe(1)
+    fleet.join("n2", [testLink()])
+    await place("n2")
+    await world.settle()
+    expect(node(world)?.status?.addresses).toBe(0)
   })
 
   it("counts the addresses that the node holds, and names the link that most of them are on", async () => {

@@ -19,7 +19,13 @@ import { changeOf, newNode } from "./decide.ts"
 
 const theNode: FleetWakes<IpNode> = {
   kind: IpNode,
-  keys: ({ node }) => (node === "" ? [] : [{ namespace: "", name: node }])
+  keys: ({ what, node }, _view, fleet) => {
+    const names = new Set(node === "" ? [] : [node])
+    // What is placed anew may have been a lost node's, of which that is not said.
+    if (what === "placed")
+      for (const { name, state } of fleet.nodes.values()) if (state !== "alive") names.add(name)
+    return Array.from(names, (name) => ({ namespace: "", name }))
+  }
 }
 
 /**

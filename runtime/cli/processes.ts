@@ -1,6 +1,7 @@
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type { Settings } from "../../functions/domain/settings.ts"
 import { functions as ours } from "../../functions/index.ts"
 import { type BridgeProcess, bridgeProcess } from "../bridge/process.ts"
 import { requireOneKindEach } from "../Function.ts"
@@ -15,22 +16,14 @@ import { observePools } from "./pools.ts"
 import { misdeclared, natsLayer, observability, sayOptions, serveHealth, untilStopped } from "./process.ts"
 import { settingsOf } from "./settings.ts"
 
-const selected = (flags: {
-  readonly loadBalancers: "default" | "class"
-  readonly externalCidrs: string
-  readonly forbiddenCidrs: string
-  readonly assignPolicy: "fair" | "first-alive"
-  readonly conflictRetryMillis: number
-  readonly from: Option.Option<string>
-  readonly only: Option.Option<string>
-}) =>
-  Effect.gen(function* () {
-    const settings = yield* settingsOf(flags)
-    return yield* Effect.tryPromise({
-      try: () =>
-        selectFunctions(ours(settings), Option.getOrUndefined(flags.from), options.namesOf(flags.only)),
-      catch: misdeclared
-    })
+/** The functions that the flags choose: ours by these settings, and the user's own. */
+const selected = (
+  settings: Settings,
+  { from, only }: { readonly from: Option.Option<string>; readonly only: Option.Option<string> }
+) =>
+  Effect.tryPromise({
+    try: () => selectFunctions(ours(settings), Option.getOrUndefined(from), options.namesOf(only)),
+    catch: misdeclared
   })
 
 const shared = {
@@ -53,7 +46,7 @@ export const bridge = Command.make(
   Effect.fnUntraced(function* (flags) {
     yield* Effect.gen(function* () {
       yield* sayOptions("bridge", flags)
-      const functions = yield* selected(flags)
+      const functions = yield* selected(yield* settingsOf(flags), flags)
       let process: BridgeProcess | undefined
       // Before NATS is there: who waits for it is alive, and not ready.
       yield* serveHealth(flags.http, () => process?.isReady() ?? false)
@@ -76,9 +69,9 @@ export const functionsCommand = Command.make(
   Effect.fnUntraced(function* (flags) {
     yield* Effect.gen(function* () {
       yield* sayOptions("functions", flags)
-      const functions = yield* selected(flags)
-      yield* Effect.try({ try: () => requireOneKindEach(functions), catch: misdeclared })
       const settings = yield* settingsOf(flags)
+      const functions = yield* selected(settings, flags)
+      yield* Effect.try({ try: () => requireOneKindEach(functions), catch: misdeclared })
       let process: HostProcess | undefined
       const observe = observePools(() => process?.view(), functions, settings)
       yield* serveHealth(flags.http, () => process?.isReady() ?? false, observe)

@@ -45,6 +45,12 @@ export class Inventories {
     return this.#judge(node)
   }
 
+  /** The node is given up, and nothing is placed there: what it held counts no more until it is heard of again. */
+  forget(node: string): void {
+    this.#expected.delete(node)
+    this.valid.delete(node)
+  }
+
   /** A later word adds to the inventory, or takes out of it. */
   report({ node, claim, what, address, link, term }: Report): void {
     const held = this.#all.get(node)?.held

@@ -206,6 +206,7 @@ export class FleetState implements FleetView {
     if (node?.state !== "abandoned" || this.heldBy(name).size > 0 || this.standingBy(name).size > 0) return
     this.nodes.delete(name)
     this.#sessions.delete(name)
+    this.#inventories.forget(name)
   }
 
   #heardOf(claim: string, term: number): void {

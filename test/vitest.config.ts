@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { basename } from "node:path"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
@@ -50,6 +51,8 @@ export default defineConfig({
           name: "unit",
           // Pure code, or a store of each test's own: what would be isolated is only the import of Effect, again and again.
           isolate: false,
+          // They do not wait: two cores are worth it, where the default leaves one of two unused.
+          maxWorkers: Math.max(2, availableParallelism() - 1),
           include: ["functions/**/*.test.ts", "runtime/**/*.test.ts", "infra/**/*.test.ts", "test/*.test.ts"]
         }
       },

@@ -86,7 +86,7 @@ export class Reader {
       const lost = new AbortController()
       const both = AbortSignal.any([signal, lost.signal])
       try {
-        const whole = await this.#hydrate()
+        const whole = await this.#hydrate(both)
         if (whole === undefined) {
           await delay(200, undefined, { signal })
           continue
@@ -123,7 +123,7 @@ export class Reader {
   }
 
   /** Reads the whole state; `undefined` while the bridge has not said that it is whole. */
-  async #hydrate(): Promise<Pick<Hydrated, "created" | "newest"> | undefined> {
+  async #hydrate(signal: AbortSignal): Promise<Pick<Hydrated, "created" | "newest"> | undefined> {
     const { js, jsm, kinds, view, say } = this.#options
     const incarnation = await readIncarnation(jsm)
     if (incarnation === undefined) {
@@ -144,7 +144,7 @@ export class Reader {
     // One filter, though that brings kinds that are not ours: with several the server searches the whole block for each
     // message, and 16,000 objects cost it 2 s instead of 0.2.
     const filter = kinds.length === 1 ? `${prefix}${resourceToken(kinds[0]!)}.>` : `${prefix}>`
-    const bucket = { stream: "KV_kube", filters: [filter], lastPerSubject: true }
+    const bucket = { stream: "KV_kube", filters: [filter], lastPerSubject: true, signal }
     await readAll(js, bucket, (message) => {
       const parsed = parseSubject(`kube.${message.subject.slice(prefix.length)}.added`)
       const kind = parsed === undefined ? undefined : byToken.get(parsed.resource)

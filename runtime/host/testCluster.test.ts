@@ -45,6 +45,26 @@ describe("a test cluster", () => {
     expect(cluster.notes).toMatchObject([{ object: "things.test.example/default/a", reason: "Painted" }])
   })
 
+  it("fails a handler that changes what it is given, which is every function's", async () => {
+    const spoil = defineFunction({
+      name: "spoil-on-change",
+      on: [Thing.changed],
+      needs: [read(Thing)],
+      handle: (thing: Thing) =>
+        Effect.sync(() => {
+          const { spec } = thing as { spec: { colour: string } }
+          spec.colour = "black"
+        })
+    })
+    const cluster = new TestCluster([spoil])
+    await run(cluster.create(Thing, body("a")))
+    await run(cluster.settle())
+    expect(cluster.now(Thing, at("a"))?.spec.colour).toBe("red")
+    expect(cluster.runs.at(-1)?.ended).toMatchObject({
+      cause: expect.stringContaining("Cannot assign to read only property 'colour'")
+    })
+  })
+
   it("tells of one Event once", async () => {
     const cluster = new TestCluster([whiten])
     await run(cluster.create(Thing, body("a")))

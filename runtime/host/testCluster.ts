@@ -81,9 +81,11 @@ export class TestCluster {
     this.#functions = functions
     this.api = options.api ?? new MemoryApi()
     this.#kinds = [...new Set([...kindsOf(functions), ...(options.kinds ?? [])])]
-    this.view = new WorldView(this.#kinds, (kind, ref, problem) => {
+    const undecodable = (kind: Kind<any>, ref: Ref, problem: string): void => {
       throw new Error(`${kind.kind} ${refKey(ref)} has not the kind's shape: ${problem}`)
-    })
+    }
+    // A handler that changes what it is given changes it for all: here it fails.
+    this.view = new WorldView(this.#kinds, undecodable, true)
     for (const kind of this.#kinds) {
       for (const object of this.api.list(kind)) this.view.applyWrite(kind, object)
     }

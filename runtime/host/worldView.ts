@@ -41,10 +41,15 @@ export class WorldView implements View {
   readonly #deleted = new Set<string>()
   readonly #undecodable: (kind: Kind<any>, ref: Ref, problem: string) => void
 
+  readonly #isFrozen: boolean
+
+  /** `isFrozen`: who changes an object of the view, which is everybody's, is told by an error. In tests: it takes time. */
   constructor(
     kinds: ReadonlyArray<Kind<any>>,
-    undecodable: (kind: Kind<any>, ref: Ref, problem: string) => void = () => undefined
+    undecodable: (kind: Kind<any>, ref: Ref, problem: string) => void = () => undefined,
+    isFrozen = false
   ) {
+    this.#isFrozen = isFrozen
     for (const kind of kinds) {
       this.#tables.set(resourceName(kind), {
         kind,
@@ -165,14 +170,19 @@ export class WorldView implements View {
   }
 
   #decode(table: Table, ref: Ref, raw: RawObject): KubeObject | undefined {
+    let problem: string
     try {
       const decoded = table.decode(raw)
-      if (Result.isSuccess(decoded)) return fitted(decoded.success)
-      this.#undecodable(table.kind, ref, decoded.failure.message)
+      if (Result.isSuccess(decoded)) {
+        const object = fitted(decoded.success)
+        return this.#isFrozen ? frozen(object) : object
+      }
+      problem = decoded.failure.message
     } catch (thrown) {
       // A schema of somebody's own, with a transformation that throws.
-      this.#undecodable(table.kind, ref, sayingOf(thrown))
+      problem = sayingOf(thrown)
     }
+    this.#undecodable(table.kind, ref, problem)
     return undefined
   }
 
@@ -222,6 +232,11 @@ export class WorldView implements View {
     }
     return table
   }
+}
+
+const frozen = <A extends object>(value: A): A => {
+  for (const part of Object.values(value)) if (typeof part === "object" && part !== null) frozen(part)
+  return Object.freeze(value)
 }
 
 const sayingOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))

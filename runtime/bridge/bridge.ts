@@ -49,6 +49,8 @@ export type BridgeNews =
 /** How often the log is looked at while nothing is published: a stream that was wiped says nothing by itself. */
 const checkMillis = 2_000
 const ackTimeoutMillis = 5_000
+/** How often it is said that NATS does not take what is published. */
+const sayDelayMillis = 10_000
 
 /**
  * Runs until the signal says otherwise: waits to be the active bridge, makes the log, follows every resource; starts
@@ -107,6 +109,7 @@ const activeUntilBroken = async (
     signal: both,
     broken: broken.reject
   })
+  let delaySaidAt = Number.NEGATIVE_INFINITY
   const publisher = new Publisher({
     stream,
     jsm: options.jsm,
@@ -121,6 +124,13 @@ const activeUntilBroken = async (
     },
     unpublishable: ({ kind, ref }, why) => {
       const message = `${refKey(ref)} cannot be published, functions do not hear of it: ${why}`
+      options.say({ _tag: "Trouble", resource: resourceName(kind), message })
+    },
+    delayed: ({ kind, ref }, why) => {
+      // One of many that wait for the same.
+      if (performance.now() - delaySaidAt < sayDelayMillis) return
+      delaySaidAt = performance.now()
+      const message = `${refKey(ref)} is not taken by NATS, and is tried on: ${why}`
       options.say({ _tag: "Trouble", resource: resourceName(kind), message })
     }
   })

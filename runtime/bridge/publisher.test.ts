@@ -38,14 +38,18 @@ const newLog = () => {
   const stored: Array<{ readonly subject: string; readonly headers: MsgHdrs }> = []
   const published: Array<string> = []
   const unpublishable: Array<string> = []
+  const delayed: Array<string> = []
   const bodies: Array<string> = []
-  const log = { stored, published, isDeposed: false, losesAcknowledgements: 0 }
+  const log = { stored, published, isDeposed: false, losesAcknowledgements: 0, isFullFor: 0 }
   const publisher = new Publisher({
     stream: {
       publish: async (subject, body, message) => {
         await Promise.resolve()
         // As the client does.
         if (body.length > 1_000) throw new errors.InvalidArgumentError("'payload' max_payload size exceeded")
+        if (log.isFullFor-- > 0) {
+          throw new JetStreamApiError({ code: 503, err_code: 10023, description: "insufficient resources" })
+        }
         if (Number(message.get("Nats-Expected-Last-Subject-Sequence")) !== stored.length) {
           throw new JetStreamApiError({ code: 400, err_code: 10071, description: "wrong last sequence" })
         }
@@ -74,10 +78,11 @@ const newLog = () => {
       if (log.isDeposed) throw new Deposed("another one is active")
     },
     published: (event) => published.push(`${event.verb} ${event.object.metadata.uid}`),
-    unpublishable: (event, why) => unpublishable.push(`${event.verb} ${event.object.metadata.uid}: ${why}`)
+    unpublishable: (event, why) => unpublishable.push(`${event.verb} ${event.object.metadata.uid}: ${why}`),
+    delayed: (event, why) => delayed.push(`${event.verb} ${event.object.metadata.uid}: ${why}`)
   })
   const events = () => stored.map((one) => `${one.subject.split(".").at(-1)} ${one.headers.get("ce-id")}`)
-  return { log, publisher, events, published, unpublishable, bodies }
+  return { log, publisher, events, published, unpublishable, delayed, bodies }
 }
 
 describe("an event is outdated", () => {
@@ -177,6 +182,15 @@ describe("the publisher", () => {
     log.isDeposed = true
     await expect(publisher.publish(seen("u", "2"), new Map())).rejects.toThrow("another one is active")
     expect(events()).toEqual(["added u.1"])
+  })
+
+  it("tries on while the log takes nothing, and says so after a while", async () => {
+    const { log, publisher, events, delayed } = newLog()
+    log.isFullFor = 7
+    await publisher.publish(seen("u", "1"), new Map())
+    expect(events()).toEqual(["added u.1"])
+    expect(delayed).toEqual(Array.from({ length: 2 }, () => expect.stringContaining("added u: ")))
+    expect(delayed[0]).toContain("insufficient resources")
   })
 
   it("says what no message can hold, instead of trying for ever, and goes on", async () => {

@@ -41,7 +41,12 @@ export interface PublisherOptions {
   readonly published: (event: KubeEvent) => void
   /** The event cannot be a message, now or later: its object stays as the log has it. */
   readonly unpublishable: (event: KubeEvent, why: string) => void
+  /** The event has been tried for seconds, and is tried on. */
+  readonly delayed: (event: KubeEvent, why: string) => void
 }
+
+/** So many attempts, about two seconds of them, are nobody's concern. */
+const patience = 5
 
 /** Of a subject, and of the headers that repeat it: a server takes lines of 4,096 bytes, reply and sizes included. */
 const longestSubject = 3_000
@@ -191,7 +196,9 @@ export class Publisher {
           // That it is gone can be said without what it was.
           body = bare
         } else {
-          // Time-out, no responders, disconnected: the log may be away, or gone.
+          // Time-out, no responders, disconnected, a store that is full: the log may be away, or gone.
+          if (attempt >= patience)
+            this.#options.delayed(event, cause instanceof Error ? cause.message : String(cause))
           await this.#options.confirm()
           await delay(Math.min(50 * 2 ** attempt, 1_000), undefined, { signal })
         }

@@ -67,10 +67,8 @@ withParts("a handler that fails", (shared) => {
     await until("six attempts", () => attempts.length >= 6)
     await host.stop()
     const gaps = attempts.slice(1).map((at, i) => at - attempts[i]!)
-    // Half of each wait is random: the second next is longer in any case.
-    expect(gaps[2]!).toBeGreaterThan(gaps[0]! - 1)
-    expect(gaps[4]!).toBeGreaterThan(gaps[2]! - 1)
-    expect(gaps[4]!).toBeGreaterThan(350)
+    // Half of each wait is random, the other doubles; a busy machine makes it longer, never shorter.
+    for (const [i, gap] of gaps.slice(0, 5).entries()) expect(gap).toBeGreaterThanOrEqual(25 * 2 ** i - 1)
   })
 
   it("waits as long as RetryAfter says, and runs at once when the object changes meanwhile", async () => {

@@ -172,11 +172,11 @@ const certain = (
   }
   if (claim !== undefined) {
     const pool = claim.spec.pool
-    if ((claim.spec.services ?? []).some((entry) => isEntryOf(entry, service))) {
-      return Result.succeed({ address, pool, claim })
-    }
-    const why = whyNotShared(claim, service, request.share, find)
+    const mine = (claim.spec.services ?? []).find((entry) => isEntryOf(entry, service))
+    // What its author wrote by hand others may list too: it becomes the Service's own only if they may share it.
+    const why = mine?.origin === "allocated" ? undefined : whyNotShared(claim, service, request.share, find)
     if (why !== undefined) return Result.fail(new AddressTaken({ address, why }))
+    if (mine !== undefined) return Result.succeed({ address, pool, claim })
   }
   const pool = ledger.eligiblePools(service, request).find((entry) => entry.addresses?.contains(address))
   if (pool === undefined) {
@@ -206,7 +206,9 @@ const any = (
     const mine = (claim.spec.services ?? []).some(
       (entry) =>
         isEntryOf(entry, service) &&
-        (entry.origin === "allocated" || pools.some(({ addresses }) => addresses?.contains(address)))
+        (entry.origin === "allocated" ||
+          (pools.some(({ addresses }) => addresses?.contains(address)) &&
+            whyNotShared(claim, service, request.share, find) === undefined))
     )
     const rightPool =
       request.pool === undefined || claim.spec.pool === undefined || claim.spec.pool === request.pool

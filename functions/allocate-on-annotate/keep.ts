@@ -50,14 +50,26 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
     pool?.gives === true &&
     (namespace !== undefined || pool.object.spec.namespaceSelector === undefined) &&
     !ledger.admits(pool, service)
+  const isHeld = (address: string): boolean =>
+    (ledger.claim(address)?.spec.services ?? []).some((one) => isEntryOf(one, service))
+  // One of each family is all that we ever give: more of them its author wrote himself.
+  const isSurplus = (address: string): boolean =>
+    !isHeld(address) &&
+    carried.some(
+      (other, index) =>
+        other !== address &&
+        familyOf(other) === familyOf(address) &&
+        (isHeld(other) || index < carried.indexOf(address))
+    )
   const mended: Array<string> = []
   const left: Array<string> = []
   let trouble: Unclaimable | SharingBroken | undefined
   for (const address of carried) {
     const claim = ledger.claim(address)
-    if (claim === undefined) {
+    if (claim !== undefined && isSurplus(address)) left.push(address)
+    else if (claim === undefined) {
       const pool = ledger.poolOf(address)
-      if (isForged(pool) || !isAskedFor(request, address, ledger)) {
+      if (isForged(pool) || isSurplus(address) || !isAskedFor(request, address, ledger)) {
         // Taken off it cannot be given back: is it really without a claim?
         const fresh = yield* kube.get(IpClaim, { namespace: "", name: claimName(address) })
         if (fresh === undefined) left.push(address)

@@ -30,18 +30,25 @@ export const hold = Effect.fnUntraced(function* (
   const kube = yield* Kube
   const entry = entryOf(service, "allocated", share)
   const held: Array<IpClaim> = []
+  const made: Array<IpClaim> = []
   for (const { address, pool, claim } of choices) {
-    held.push(
-      claim === undefined
-        ? yield* kube
-            .create(IpClaim, newClaim(address, pool, [entry]))
-            .pipe(
-              Effect.catchTag("AlreadyExists", () =>
-                Effect.fail(new Overtaken({ detail: `${address} was taken by another allocator meanwhile` }))
-              )
-            )
-        : yield* enter(service, claim, entry)
+    if (claim !== undefined) {
+      held.push(yield* enter(service, claim, entry))
+      continue
+    }
+    const created = yield* kube.create(IpClaim, newClaim(address, pool, [entry])).pipe(
+      Effect.catchTag(
+        "AlreadyExists",
+        Effect.fnUntraced(function* () {
+          // Perhaps none is left of this family: then what was made for the other one is not kept from those who wait.
+          // Another host that has taken it up for this Service meanwhile has written it: then it stays.
+          for (const one of made) yield* kube.remove(IpClaim, refOf(one), at(one))
+          return yield* new Overtaken({ detail: `${address} was taken by another allocator meanwhile` })
+        })
+      )
     )
+    made.push(created)
+    held.push(created)
   }
   return held
 })

@@ -79,7 +79,8 @@ export const whyReleased = (
     case "None":
       return "its Service no longer asks for an address"
     case "Refused":
-      return request.reason === "InvalidAddress" || request.reason === "FamilyMismatch"
+      return (request.reason === "InvalidAddress" || request.reason === "FamilyMismatch") &&
+        carried.includes(address)
         ? undefined
         : "its Service can no longer have an address"
     case "Addresses":

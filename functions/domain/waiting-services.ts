@@ -4,7 +4,7 @@ import type { LivePool } from "./pool-entry.ts"
 import type { PoolIndex } from "./pool-index.ts"
 import { allocatedOf } from "./publishing.ts"
 import { type RequestOptions, requestOf, wantsAddress } from "./requests.ts"
-import type { Waiting } from "./waiting.ts"
+import { byAge, type Waiting } from "./waiting.ts"
 
 type Labels = { readonly [name: string]: string }
 
@@ -49,14 +49,10 @@ export class WaitingServices {
 
   /** Those that would share by one of these keys (`namespace/key`). */
   withShare(keys: ReadonlySet<string>): ReadonlyArray<SharingRef> {
-    const found: Array<SharingRef> = []
-    for (const { waiting } of this.entries.values()) {
-      const { namespace, name, request } = waiting
-      if (request.share !== undefined && keys.has(`${namespace}/${request.share}`)) {
-        found.push({ namespace, name, share: request.share })
-      }
-    }
-    return found
+    return Array.from(this.entries.values(), ({ waiting }) => waiting)
+      .filter(({ namespace, request: { share } }) => share !== undefined && keys.has(`${namespace}/${share}`))
+      .sort(byAge)
+      .map(({ namespace, name, request }) => ({ namespace, name, share: request.share! }))
   }
 
   /** The API server sets `kubernetes.io/metadata.name` on every namespace; it is known before the namespace is. */

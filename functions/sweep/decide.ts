@@ -1,12 +1,20 @@
 import { type Kind, type Ref, refKey, refOf } from "#runtime"
-import { cidrContains } from "../domain/addresses.ts"
+import { cidrContains, familyOf } from "../domain/addresses.ts"
 import { addressOfClaim, isEntryOf, serviceKeyOf, whyReleased } from "../domain/holding.ts"
 import { type ClaimedService, type IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
 import { allocatedOf, handWrittenOf, publishedOf } from "../domain/publishing.ts"
-import { type Addresses, type Auto, requestOf, stillAskedFor, wantsAddress } from "../domain/requests.ts"
+import {
+  type Addresses,
+  type Auto,
+  annotationOf,
+  annotations,
+  requestOf,
+  stillAskedFor,
+  wantsAddress
+} from "../domain/requests.ts"
 import type { Settings } from "../domain/settings.ts"
-import { sharable } from "../domain/sharing.ts"
+import { sharable, whyNotShared } from "../domain/sharing.ts"
 
 /** Something that is not as it should be, and which function mends it. */
 export interface Drift {
@@ -56,8 +64,12 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
     const pool = ledger.poolOf(address)
     const isOpen = settings.externalCidrs.some((cidr) => cidrContains(cidr, address))
     const isAllowed = isOpen || (pool?.gives === true && ledger.admits(pool, service))
+    const claim = ledger.claim(address)
     const isFree =
-      ledger.claim(address) === undefined && ledger.rightfulOwner(address, refKey(ref)) === undefined
+      !names(claim) &&
+      ledger.rightfulOwner(address, refKey(ref)) === undefined &&
+      (claim?.spec.services?.some(({ origin }) => origin === "allocated") !== true ||
+        whyNotShared(claim, service, annotationOf(service, annotations.share), find) === undefined)
     return isFree && isAllowed && ledger.forbidden(address) === undefined
   })
   if (unwritten.length > 0) {
@@ -113,7 +125,11 @@ const fits = (
 ): string | undefined => {
   const pools = ledger.eligiblePools(service, request)
   for (const { address } of sharable(ledger, service, request, pools, find)) {
-    if (request._tag === "Auto" || request.addresses.includes(address)) return `it may share ${address}`
+    const isWanted =
+      request._tag === "Auto"
+        ? familyOf(address) === request.families[0]
+        : request.addresses.includes(address)
+    if (isWanted) return `it may share ${address}`
   }
   if (isWaiting) return undefined
   if (request._tag === "Addresses") {

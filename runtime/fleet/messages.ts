@@ -101,10 +101,20 @@ const macPattern = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/
 
 /** Whether it names an address, and by it its claim. What does not is never put on a link. */
 export const isSound = ({ claim, address }: Pick<Assignment, "claim" | "address">): boolean =>
-  /^[0-9a-f.:]+$/.test(address) && ipaddr.isValid(address) && claimKeyOf(address) === claim
+  isNormal(address) && claimKeyOf(address) === claim
+
+/** As the kernel's and the wire's are written here: by any other form what is heard of an address would not be found. */
+const isNormal = (address: string): boolean => {
+  if (!ipaddr.isValid(address)) return false
+  const parsed = ipaddr.parse(address)
+  return address === (parsed instanceof ipaddr.IPv6 ? parsed.toRFC5952String() : parsed.toString())
+}
 
 /** Of a node's links, those that can be asked: whoever may write a node's key could write anything. */
 export const soundLinks = (links: Presence["links"]): Presence["links"] =>
   links
     .filter(({ mac }) => macPattern.test(mac))
-    .map((link) => ({ ...link, subnets: link.subnets.filter((subnet) => ipaddr.isValidCIDR(subnet)) }))
+    .map((link) => ({
+      ...link,
+      subnets: link.subnets.filter((subnet) => ipaddr.isValidCIDR(subnet) && isNormal(subnet.split("/")[0]!))
+    }))

@@ -99,7 +99,13 @@ export class Duties {
             ...(parent === undefined ? {} : { parent })
           }
     for (const work of this.#works) {
-      const cause: Woke = { sequence: message?.seq ?? 0, outstanding: 1, settle: () => undefined, woken }
+      const cause: Woke = {
+        sequence: message?.seq ?? 0,
+        outstanding: 1,
+        settle: () => undefined,
+        isFree: message === undefined,
+        woken
+      }
       work.wake(targetKey(target), target, cause)
     }
   }

@@ -324,8 +324,12 @@ export class Holder {
       return
     }
     if (signature === undefined) {
-      if (peers.nodeOf(heard.mac) === undefined) void this.#dispute(held, lan)
-      else this.#defend(held)
+      if (peers.nodeOf(heard.mac) === undefined) {
+        // The network could not be asked: he is, when he speaks again.
+        this.#dispute(held, lan).catch((cause: unknown) => {
+          this.#around.say({ _tag: "Trouble", message: `asking for ${held.address}: ${String(cause)}` })
+        })
+      } else this.#defend(held)
       return
     }
     if (stays({ term: held.term, taken: held.taken, mac: lan.mac }, { ...signature, mac: heard.mac })) {

@@ -123,10 +123,12 @@ export class Lan {
   }
 
   async #ask(
-    addresses: ReadonlyArray<string>,
+    all: ReadonlyArray<string>,
     { probes, gapMillis }: Omit<AskOptions, "signature">,
     question: (address: string) => Buffer
   ): Promise<ReadonlyMap<string, ReadonlyArray<Heard>>> {
+    // Machines may have the same one: what is listened for twice would be forgotten once.
+    const addresses = [...new Set(all)]
     const answers = new Map<string, Array<Heard>>()
     const asked = new Set<string>()
     for (const address of addresses) {
@@ -154,6 +156,7 @@ export class Lan {
       }
       // What lies in the socket came in time, however late we look.
       this.drain()
+      if (this.#isClosed) throw new NotAsked(`${this.name} is gone`)
       if (asked.size < answers.size) throw new NotAsked(`${this.name} did not take the questions`)
     } finally {
       for (const [address, heard] of answers) {

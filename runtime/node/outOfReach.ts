@@ -38,7 +38,8 @@ export class OutOfReach {
     const lan = this.#around.lan(held.index)
     if (to === undefined || lan === undefined) return false
     const key = `${held.index} ${to}`
-    const asking = this.#asking.get(key) ?? this.#isHeard(to, lan)
+    // Where nobody can be asked, it is this node that is cut off.
+    const asking = this.#asking.get(key) ?? this.#isHeard(to, lan).catch(() => true)
     this.#asking.set(key, asking)
     const isHeard = await asking.finally(() => this.#asking.delete(key))
     if (isHeard || !this.#holder.table.has(held)) return false

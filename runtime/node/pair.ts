@@ -63,8 +63,13 @@ export class Pair {
       if (next !== undefined && isHere(next)) others.push(next)
     }
     const isSilent = this.silence.claim > 0 && isHere(this.#last)
-    const seen = others.find(({ seenAt }) => seenAt > Number.NEGATIVE_INFINITY)
-    const standing = isSilent ? this.#last : (seen ?? (isHere(this.#last) ? this.#last : others[0]))
+    const last = isHere(this.#last) ? this.#last : undefined
+    const lead = isSilent ? last : (others[0] ?? last)
+    // One link at a time: what is on another one has its turn in the next rounds.
+    const together = others.filter(({ index }) => index === lead?.index)
+    this.#turn.push(...others.filter(({ index }) => index !== lead?.index).reverse())
+    const seen = together.find(({ seenAt }) => seenAt > Number.NEGATIVE_INFINITY)
+    const standing = isSilent ? last : (seen ?? (last?.index === lead?.index ? last : lead))
     this.#last = standing
     if (standing === undefined) return undefined
     const { address, link } = standing.assignment
@@ -79,7 +84,7 @@ export class Pair {
       mac: theirs.mac,
       own: ownAddress(theirs, familyOf(address)),
       standing,
-      others: others.filter((one) => one.index === standing.index)
+      others: together
     } satisfies Sample
   }
 }

@@ -27,6 +27,7 @@ export const mark = 0x65
 const beatMillis = 100
 /** What the kernel tells in one moment is looked at once. */
 const settleMillis = 20
+const lookAgainMillis = 10_000
 
 export interface RuntimeOptions {
   readonly node: string
@@ -73,6 +74,10 @@ export class NodeRuntime {
   #message: JsMsg | undefined
   #looking: ReturnType<typeof setTimeout> | undefined
   #removed: Array<Held> = []
+  /** Events were lost since the links were looked at. */
+  #overrun = false
+  #lookedAt = Number.NEGATIVE_INFINITY
+  #beats: ReturnType<typeof setInterval> | undefined
 
   /** @throws KernelRefused when the kernel does not let us, or cannot. */
   constructor(options: RuntimeOptions) {
@@ -147,7 +152,7 @@ export class NodeRuntime {
     const trouble = ipvsTrouble(this.#kernel.links())
     if (trouble !== undefined) this.#options.say({ _tag: "Trouble", message: trouble })
     this.#cutOff = new CutOff(this.#around, this.holder)
-    const beats = setInterval(() => {
+    this.#beats = setInterval(() => {
       this.#beat()
       this.holder.announceDue()
       this.#handOverDead()
@@ -155,11 +160,16 @@ export class NodeRuntime {
     }, beatMillis)
     void this.holder.verify([...this.holder.table], true)
     while (!signal.aborted) {
-      await this.holder.renew()
+      await this.holder.renew().catch((cause: unknown) => {
+        this.#options.say({ _tag: "Trouble", message: `renew: ${String(cause)}` })
+      })
       const wait = Math.min(500, this.#options.times.renewMillis / 4)
       await delay(wait, undefined, { signal }).catch(() => undefined)
+      // No event tells that a default route is another one.
+      if (performance.now() - this.#lookedAt >= lookAgainMillis) {
+        this.#looking ??= setTimeout(() => this.#lookNow(), 0)
+      }
     }
-    clearInterval(beats)
   }
 
   #adopt(remembered: ReadonlyMap<string, { claim: string; term: number; taken: boolean }>): void {
@@ -178,6 +188,9 @@ export class NodeRuntime {
         held.doubted = true
         held.announcements = this.#options.times.announceAgainMillis.length + 1
         this.holder.table.add(held)
+        // On a link that cannot be asked, or not any more: handed over like what is on one without carrier.
+        if (!this.#lans.has(link.index) && !this.#deadSince.has(link.index))
+          this.#deadSince.set(link.index, now)
       }
     }
     const addresses = Array.from(this.holder.table, ({ address }) => address)
@@ -246,6 +259,7 @@ export class NodeRuntime {
       for (const held of [...this.holder.table]) await this.#release(held, "the node is drained", false)
       await settled()
     } else await this.holder.leaveFor(this.#options.times.stoppedLifetimeMillis)
+    clearInterval(this.#beats)
     this.#remember()
     this.#file.flush()
     clearTimeout(this.#looking)
@@ -291,14 +305,21 @@ export class NodeRuntime {
       return
     }
     if (event.what === "address-added" && event.marked) return
-    this.#looking ??= setTimeout(() => {
-      this.#looking = undefined
-      this.#look(event.what === "overrun")
-    }, settleMillis)
+    // It comes last of what the kernel told in one moment.
+    if (event.what === "overrun") this.#overrun = true
+    this.#looking ??= setTimeout(() => this.#lookNow(), settleMillis)
+  }
+
+  #lookNow(): void {
+    this.#looking = undefined
+    const overrun = this.#overrun
+    this.#overrun = false
+    this.#look(overrun)
   }
 
   /** Looks at the node's links: new ones, those that are gone, those that lost or found what is at their other end. */
   #look(overrun = false): void {
+    this.#lookedAt = performance.now()
     const all = this.#kernel.links()
     const before = this.#links
     this.#links = usableLinks(all, this.#options.choice)
@@ -338,8 +359,10 @@ export class NodeRuntime {
     if (JSON.stringify(before) !== JSON.stringify(this.#links)) {
       this.peers.set(this.#options.node, this.#links)
       this.#options.linksChanged()
-      // What this node stands by for may be on another link from now on.
-      for (const { claim, role } of this.slice.all) if (role === "standby") this.#options.wake(claim)
+      // What this node stands by for may be on another link from now on, and what waited for one may have it.
+      for (const { claim, role } of this.slice.all) {
+        if (role === "standby" || this.holder.table.get(claim) === undefined) this.#options.wake(claim)
+      }
     }
   }
 
@@ -359,10 +382,7 @@ export class NodeRuntime {
       this.#lans.set(index, lan)
     } catch (cause) {
       this.#options.say({ _tag: "Trouble", message: `${link.name}: ${String(cause)}` })
-      this.#looking ??= setTimeout(() => {
-        this.#looking = undefined
-        this.#look()
-      }, 1_000)
+      this.#looking ??= setTimeout(() => this.#lookNow(), 1_000)
     }
   }
 
@@ -389,12 +409,12 @@ export class NodeRuntime {
   /** A link that has been without carrier for a while hands its addresses over. */
   #handOverDead(): void {
     const now = performance.now()
-    for (const [index, since] of this.#deadSince) {
-      if (now - since < this.#options.times.apartMillis) continue
-      this.#deadSince.set(index, Number.POSITIVE_INFINITY)
-      for (const held of [...this.holder.table].filter((one) => one.index === index)) {
-        void this.#release(held, "its link has no carrier")
-      }
+    if (this.#deadSince.size === 0) return
+    // Again and again: what was asked for while there was a carrier may be put there later.
+    for (const held of [...this.holder.table]) {
+      const since = this.#deadSince.get(held.index)
+      if (since === undefined || now - since < this.#options.times.apartMillis) continue
+      void this.#release(held, "its link has no carrier")
     }
   }
 }

@@ -58,6 +58,7 @@ export class Slice {
     this.#heard.clear()
     this.#movedTo.clear()
     this.#isWhole = false
+    this.draining = false
   }
 
   put(assignment: Assignment): void {

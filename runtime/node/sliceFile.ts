@@ -12,7 +12,7 @@ const Remembered = Schema.Struct({
     Schema.Struct({
       claim: Schema.String,
       address: Schema.String,
-      term: Schema.Int,
+      term: Assignment.fields.term,
       taken: Schema.Boolean
     })
   ),

@@ -110,7 +110,7 @@ export class Standbys {
       try {
         const lost = await this.#round(pair)
         if (this.#signal.aborted) break
-        if (lost) await this.#takeOver(pair)
+        if (lost !== undefined) await this.#takeOver(pair, lost)
         else await this.#takeUnseen(pair)
       } catch (cause) {
         // This watch is all that stands between the loss of that node and an outage: it goes on.
@@ -123,8 +123,8 @@ export class Standbys {
     this.#pairs.delete(pair.node)
   }
 
-  /** Asks the holder once, and says whether it is lost. */
-  async #round(pair: Pair): Promise<boolean> {
+  /** Asks the holder once; if it is lost, says on which of our links that was noticed. */
+  async #round(pair: Pair): Promise<number | undefined> {
     const { times, peers, lan: lanOf, links } = this.#around
     const perRound = Math.ceil((pair.standings.size * times.watchMillis) / times.slowRoundMillis)
     const sample = pair.sample(peers.linksOf(pair.node), fittingLink, perRound)
@@ -146,7 +146,7 @@ export class Standbys {
     const hasCarrier = links().some(({ index, carrier }) => index === sample?.index && carrier)
     if (sample === undefined || lan === undefined || !hasCarrier) {
       pair.silence = notSilent
-      return false
+      return undefined
     }
     const isSeen = standing !== undefined && standing.seenAt > Number.NEGATIVE_INFINITY
     const { silence, verdict } = judge(
@@ -160,9 +160,9 @@ export class Standbys {
       times
     )
     pair.silence = silence
-    if (verdict !== "lost") return false
+    if (verdict !== "lost") return undefined
     pair.silence = notSilent
-    return !(await this.#isDeaf(lan, pair, sentAt))
+    return (await this.#isDeaf(lan, pair, sentAt)) ? undefined : sample.index
   }
 
   /** Whether we hear nobody at all, not even when we ask: then it is we who are lost. */
@@ -185,13 +185,28 @@ export class Standbys {
   }
 
   /** Asks everybody for everything that the node held, and takes what nobody answers for. */
-  async #takeOver(pair: Pair): Promise<void> {
+  async #takeOver(pair: Pair, index: number): Promise<void> {
     const { times } = this.#around
     const since = performance.now() - times.seenMillis
     const due = [...pair.standings.values()].filter(({ seenAt }) => seenAt >= since)
     if (due.length === 0) return
     this.#around.say({ _tag: "Silent", node: pair.node })
-    await this.#take(pair, due)
+    // Heard of its silence on one link, it may well answer on another, where it is we who are lost.
+    await this.#take(pair, await this.#audible(pair, due, index))
+  }
+
+  /** Those on links of ours that have a carrier, and on which anybody else is heard; on `asked` that is certain. */
+  async #audible(pair: Pair, due: ReadonlyArray<Standing>, asked: number): Promise<ReadonlyArray<Standing>> {
+    const { lan: lanOf, links, times } = this.#around
+    const since = performance.now() - times.watchMillis
+    const heard: Array<Standing> = []
+    for (const [index, all] of Map.groupBy(due, (one) => one.index)) {
+      const lan = lanOf(index)
+      const hasCarrier = links().some((link) => link.index === index && link.carrier)
+      if (lan === undefined || !hasCarrier) continue
+      if (index === asked || !(await this.#isDeaf(lan, pair, since))) heard.push(...all)
+    }
+    return heard
   }
 
   /**
@@ -272,6 +287,18 @@ export class Standbys {
         _tag: "Trouble",
         message: `the kernel refused ${address}, taken from ${pair.node}: errno ${errno}`
       })
+    }
+    const lost = new Set([...refused.keys()].map(({ claim }) => claim))
+    for (const one of taken) {
+      const { claim, address, term } = one.assignment
+      if (!lost.has(claim)) continue
+      // Watched on, and tried again when its holder is silent again; or bound, if it has been assigned meanwhile.
+      const now = this.#around.assignmentOf(claim)
+      if (now?.role === "standby" && now.term === term && !this.#byAddress.has(address)) {
+        pair.standings.set(claim, one)
+        this.#byAddress.set(address, { pair, standing: one })
+      }
+      this.#around.wake(claim)
     }
     const here = helds.filter((held) => !refused.has(held) && this.#holder.table.has(held))
     for (const { claim, address, term } of here) report({ claim, address, index, term, what: "taken" })

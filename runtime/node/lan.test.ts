@@ -1,0 +1,61 @@
+import { describe, expect, it, vi } from "@effect/vitest"
+import { announceFrames } from "./kernel/frames.ts"
+import { PacketSocket } from "./kernel/packets.ts"
+import { Lan } from "./lan.ts"
+import { address, mine, other } from "./surroundings.fixture.ts"
+
+describe("a LAN", () => {
+  it("that was asked for one address twice keeps nothing of it", async () => {
+    let receive: Buffer | undefined
+    vi.spyOn(PacketSocket, "open").mockReturnValue({
+      fds: [],
+      send: (all: ReadonlyArray<unknown>) => all.length,
+      receive: (each: (f: Buffer) => void) => {
+        if (receive) each(receive)
+      },
+      close: () => undefined
+    } as never)
+    const lan = new Lan({
+      index: 1,
+      link: { name: "eth0", mac: mine },
+      poller: undefined as never,
+      hear: () => undefined,
+      isOwn: () => false
+    })
+    const original = Array.prototype.push
+    await lan.askMachines(["172.17.0.1", "172.17.0.1"], { probes: 1, gapMillis: 1 })
+    receive = announceFrames("172.17.0.1", other, { term: 1, taken: false, released: false })[0]!
+    let pushed = 0
+    Array.prototype.push = function (...args: Array<unknown>) {
+      if ((args[0] as { what?: string } | undefined)?.what === "has") pushed++
+      return original.apply(this, args)
+    }
+    try {
+      for (let i = 0; i < 1000; i++) lan.drain()
+    } finally {
+      Array.prototype.push = original
+    }
+    vi.restoreAllMocks()
+    expect(pushed).toBe(0)
+  })
+
+  it("that is closed while the last answers are awaited has not been asked", async () => {
+    vi.spyOn(PacketSocket, "open").mockReturnValue({
+      fds: [],
+      send: (all: ReadonlyArray<unknown>) => all.length,
+      receive: () => 0,
+      close: () => undefined
+    } as never)
+    const lan = new Lan({
+      index: 1,
+      link: { name: "eth0", mac: mine },
+      poller: undefined as never,
+      hear: () => undefined,
+      isOwn: () => false
+    })
+    const asked = lan.ask([address], { probes: 2, gapMillis: 20 })
+    setTimeout(() => lan.close(), 30)
+    vi.restoreAllMocks()
+    await expect(asked).rejects.toThrow("gone")
+  })
+})

@@ -85,8 +85,9 @@ export const execute = async (execution: Execution): Promise<Executed> => {
     ),
     signal === undefined ? {} : { signal }
   )
-  const exit = signal === undefined ? await run : await Promise.race([run, interrupted(signal)])
-  return { exit: signal === undefined ? exit : reasoned(exit, signal), span, writes, start }
+  const exit =
+    signal === undefined ? await run : reasoned(await Promise.race([run, interrupted(signal)]), signal)
+  return { exit, span, writes, start }
 }
 
 /** So long a run may take to end once it is told to. One that does not listen is no longer waited for. */

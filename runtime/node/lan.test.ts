@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from "@effect/vitest"
 import { announceFrames } from "./kernel/frames.ts"
 import { PacketSocket } from "./kernel/packets.ts"
-import { Lan } from "./lan.ts"
-import { address, mine, other } from "./surroundings.fixture.ts"
+import { openLan, wireThat } from "./lan.fixture.ts"
+import { address, other } from "./surroundings.fixture.ts"
 
 describe("a LAN", () => {
   it("that was asked for one address twice keeps nothing of it", async () => {
@@ -15,13 +15,7 @@ describe("a LAN", () => {
       },
       close: () => undefined
     } as never)
-    const lan = new Lan({
-      index: 1,
-      link: { name: "eth0", mac: mine },
-      poller: undefined as never,
-      hear: () => undefined,
-      isOwn: () => false
-    })
+    const lan = openLan()
     const original = Array.prototype.push
     await lan.askMachines(["172.17.0.1", "172.17.0.1"], { probes: 1, gapMillis: 1 })
     receive = announceFrames("172.17.0.1", other, { term: 1, taken: false, released: false })[0]!
@@ -40,19 +34,8 @@ describe("a LAN", () => {
   })
 
   it("that is closed while the last answers are awaited has not been asked", async () => {
-    vi.spyOn(PacketSocket, "open").mockReturnValue({
-      fds: [],
-      send: (all: ReadonlyArray<unknown>) => all.length,
-      receive: () => 0,
-      close: () => undefined
-    } as never)
-    const lan = new Lan({
-      index: 1,
-      link: { name: "eth0", mac: mine },
-      poller: undefined as never,
-      hear: () => undefined,
-      isOwn: () => false
-    })
+    wireThat()
+    const lan = openLan()
     const asked = lan.ask([address], { probes: 2, gapMillis: 20 })
     setTimeout(() => lan.close(), 30)
     vi.restoreAllMocks()

@@ -4,29 +4,11 @@ import { Binder } from "./binder.ts"
 import { Holder } from "./holder.ts"
 import { addressBytes, macBytes } from "./kernel/addresses.ts"
 import { advertisement, discoveryFrame, targetMac } from "./kernel/discovery.ts"
-import { PacketSocket } from "./kernel/packets.ts"
-import { Lan } from "./lan.ts"
+import { openLan, wireThat } from "./lan.fixture.ts"
 import { Peers } from "./peers.ts"
 import { Standbys } from "./standbys.ts"
 import { address, aroundOf, by, foreign, heard, linkOf, mine, other } from "./surroundings.fixture.ts"
 
-const wire = (answer: (frame: Buffer) => Buffer | undefined) => {
-  const due: Array<Buffer> = []
-  vi.spyOn(PacketSocket, "open").mockReturnValue({
-    fds: [],
-    send: (all: ReadonlyArray<Buffer>) => {
-      for (const one of all) {
-        const a = answer(one)
-        if (a) due.push(a)
-      }
-      return all.length
-    },
-    receive: (each: (f: Buffer) => void) => {
-      for (const one of due.splice(0)) each(one)
-    },
-    close: () => undefined
-  } as never)
-}
 afterEach(() => void vi.restoreAllMocks())
 const spec = (one: string) => ({
   role: "holder" as const,
@@ -38,14 +20,8 @@ const spec = (one: string) => ({
 
 describe("an assignment that is not as ours are", () => {
   it("one odd assignment does not keep others from being bound", async () => {
-    wire(() => undefined)
-    const lan = new Lan({
-      index: 1,
-      link: { name: "eth0", mac: mine },
-      poller: undefined as never,
-      hear: () => undefined,
-      isOwn: () => false
-    })
+    wireThat()
+    const lan = openLan()
     const all = [spec("10.0.0.1"), spec("10.2")].filter(isSound)
     const around = { ...aroundOf(lan), assignmentOf: (c: string) => all.find(({ claim }) => claim === c) }
     const binder = new Binder(around, new Holder(around))
@@ -54,7 +30,7 @@ describe("an assignment that is not as ours are", () => {
   })
   it("an address in another form is not put on top of a machine that answers for it", async () => {
     const written = "fd00:0::1"
-    wire((frame) =>
+    wireThat((frame) =>
       frame[12] === 0x86
         ? discoveryFrame({
             to: macBytes(mine),
@@ -69,13 +45,7 @@ describe("an assignment that is not as ours are", () => {
           })
         : undefined
     )
-    const lan = new Lan({
-      index: 1,
-      link: { name: "eth0", mac: mine },
-      poller: undefined as never,
-      hear: () => undefined,
-      isOwn: () => false
-    })
+    const lan = openLan()
     const assignment = { ...spec(written), link: "eth0" }
     const around = { ...aroundOf(lan), assignmentOf: () => assignment }
     const holder = new Holder(around)
@@ -92,15 +62,9 @@ describe("an assignment that is not as ours are", () => {
 describe("a peer whose key is not as ours are", () => {
   it("one peer's odd subnet does not keep a silent node from being replaced", async () => {
     const stop = new AbortController()
-    wire(() => undefined)
+    wireThat()
     const said: Array<string> = []
-    const real = new Lan({
-      index: 1,
-      link: { name: "eth0", mac: mine },
-      poller: undefined as never,
-      hear: () => undefined,
-      isOwn: () => false
-    })
+    const real = openLan()
     let isAsked = false
     vi.spyOn(real, "othersHeardAt").mockImplementation(() =>
       isAsked ? performance.now() : Number.NEGATIVE_INFINITY

@@ -4,9 +4,9 @@ import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
 import { newHeld } from "./held.ts"
 import { Kernel } from "./kernel/kernel.ts"
-import { PacketSocket } from "./kernel/packets.ts"
 import type { KernelEvent, Link } from "./kernel/types.ts"
-import { NodeRuntime } from "./runtime.ts"
+import { wireThat } from "./lan.fixture.ts"
+import { NodeRuntime, type RuntimeOptions } from "./runtime.ts"
 import { mine } from "./surroundings.fixture.ts"
 import { defaultTimes } from "./times.ts"
 
@@ -28,19 +28,20 @@ let tell: (event: KernelEvent) => void
 let puts: Array<[number, ReadonlyArray<string>, number]>
 let stop: AbortController
 let told: Array<string>
-const start = (times = defaultTimes, wake: (claim: string) => void = () => undefined) => {
+const start = (options: Partial<RuntimeOptions> = {}) => {
   const runtime = new NodeRuntime({
     node: "me",
     version: "1",
-    times,
+    times: defaultTimes,
     choice: undefined,
     file: `${mkdtempSync(join(tmpdir(), "extip-runtime-test-"))}/slice`,
     inContact: () => true,
     report: ({ what, address }) => told.push(`${what} ${address}`),
     changed: () => undefined,
-    wake,
+    wake: () => undefined,
     linksChanged: () => told.push("links"),
-    say: (n) => told.push(n._tag)
+    say: (n) => told.push(n._tag),
+    ...options
   })
   const running = runtime.run(stop.signal)
   return { runtime, running }
@@ -51,12 +52,7 @@ beforeEach(() => {
   puts = []
   told = []
   stop = new AbortController()
-  vi.spyOn(PacketSocket, "open").mockReturnValue({
-    fds: [],
-    send: (all: ReadonlyArray<Buffer>) => all.length,
-    receive: () => 0,
-    close: () => undefined
-  } as never)
+  wireThat()
   vi.spyOn(Kernel, "open").mockImplementation(({ onEvent }) => {
     tell = onEvent
     return {
@@ -132,7 +128,7 @@ describe("renewing", () => {
           }
         }) as never
     )
-    const { running } = start({ ...defaultTimes, renewMillis: 400 })
+    const { running } = start({ times: { ...defaultTimes, renewMillis: 400 } })
     let ended = "running"
     running.then(
       () => {
@@ -178,60 +174,10 @@ describe("a slice file", () => {
       file,
       JSON.stringify({ assignments: [], held: [held("10.0.0.1", 1), held("10.0.0.2", -1)], nodes: {} })
     )
-    const marked = (one: string) => ({
-      address: one,
-      prefix: 32,
-      marked: true,
-      validSeconds: 9,
-      linkLocal: false
-    })
-    const eth0 = {
-      index: 1,
-      name: "eth0",
-      mac: mine,
-      up: true,
-      carrier: true,
-      loopback: false,
-      kind: undefined,
-      defaultRoutes: [],
-      addresses: [
-        { ...marked("10.0.0.9"), prefix: 24, marked: false },
-        marked("10.0.0.1"),
-        marked("10.0.0.2")
-      ]
-    }
-    const puts: Array<string> = []
-    vi.spyOn(PacketSocket, "open").mockReturnValue({
-      fds: [],
-      send: (all: ReadonlyArray<Buffer>) => all.length,
-      receive: () => 0,
-      close: () => undefined
-    } as never)
-    vi.spyOn(Kernel, "open").mockReturnValue({
-      links: () => [eth0],
-      close: () => undefined,
-      put: async (_: number, all: ReadonlyArray<string>) => {
-        puts.push(...all)
-        return all.map(() => 0)
-      }
-    } as never)
-    const stop = new AbortController()
-    const runtime = new NodeRuntime({
-      node: "me",
-      version: "1",
-      times: defaultTimes,
-      choice: undefined,
-      file,
-      inContact: () => false,
-      report: () => undefined,
-      changed: () => undefined,
-      wake: () => undefined,
-      linksChanged: () => undefined,
-      say: () => undefined
-    })
-    void runtime.run(stop.signal)
-    await new Promise((r) => setTimeout(r, 1500))
-    stop.abort()
-    expect(puts).toContain("10.0.0.1")
+    const addresses = ["10.0.0.1", "10.0.0.2"].map((address) => ({ ...ext, address, validSeconds: 9 }))
+    links = [{ ...eth0, addresses: [...eth0.addresses, ...addresses] }]
+    start({ file, inContact: () => false })
+    await sleep(1_500)
+    expect(puts.flatMap(([, all]) => all)).toContain("10.0.0.1")
   })
 })

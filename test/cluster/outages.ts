@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { beforeAll, expect, it } from "@effect/vitest"
 import { failuresOf, missedOf, type Outcome, outageOf } from "../support/machines/client.ts"
-import { workloads } from "../support/machines/extipOn.ts"
+import { type ExtipOn, workloads } from "../support/machines/extipOn.ts"
 import { until } from "../support/until.ts"
 import type { Ground } from "./ground.ts"
 import { pool, service } from "./service.ts"
@@ -24,6 +24,8 @@ export const outages = (ground: Ground): void => {
     const { extip } = ground()
     while (![...(await extip.holders()).values()].includes(name)) await add(`out-${addresses.length + 1}`)
   }
+  const ofAddress = (outcomes: ReadonlyArray<Outcome>, address: string) =>
+    outcomes.filter(({ url }) => url === `http://${address}/`)
   const told = (what: string, outcomes: ReadonlyArray<Outcome>) =>
     console.log(
       `${what}: ${outcomes.length} requests, ${missedOf(outcomes).length} not answered at once, within ${Math.round(outageOf(outcomes))} ms; ${failuresOf(outcomes).length} failed`
@@ -43,6 +45,34 @@ export const outages = (ground: Ground): void => {
     expect(missedOf(outcomes)).toEqual([])
     expect(await extip.holders()).toEqual(before)
     await extip.whole()
+  }
+  /** All that tells why clients were not answered, for whoever reads that it happened. */
+  const explain = async (
+    late: ReadonlyArray<string>,
+    outcomes: ReadonlyArray<Outcome>,
+    watch: ReturnType<ExtipOn["watch"]>
+  ): Promise<void> => {
+    const { cluster, client, extip } = ground()
+    console.log(await client.neighbours())
+    for (const address of addresses) {
+      const missed = missedOf(ofAddress(outcomes, address)).map(({ at, connectMillis, millis, failed }) =>
+        [new Date(at).toISOString().slice(14, 23), connectMillis ?? "-", Math.round(millis), failed].join(" ")
+      )
+      console.log([`${address}: ${missed.length} missed`, ...missed].join("\n  "))
+    }
+    console.log((await watch.stop()).join("\n"))
+    for (const { name, machine } of cluster.nodes.filter((node) => node.machine.isOn)) {
+      const rules = await machine.run("nft", ["list", "table", "ip", "kube-proxy"])
+      const lines = rules.split("\n").filter((line) => late.some((address) => line.includes(address)))
+      console.log([`kube-proxy on ${name}:`, ...lines].join("\n"))
+      console.log(await machine.run("ip", ["addr", "show", "dev", "eth0"]))
+    }
+    for (const { name, node } of await extip.podsOf("extip-node", "extip-node")) {
+      if (cluster.node(node).machine.isOn) {
+        console.log(node, await cluster.kubectl(`-n extip-node logs ${name} --since 60s`))
+      }
+    }
+    console.log(await cluster.kubectl("get services,endpointslices,pods,ipc -o wide"))
   }
   /** A node whose power is cut while clients ask: how long those whose address it had are not answered. */
   const lose = async (what: string, name: string): Promise<void> => {
@@ -70,9 +100,8 @@ export const outages = (ground: Ground): void => {
       // Clients go on for a while: an address that comes back for a moment only was not taken over.
       await sleep(3_000)
     })
-    const late = its.filter(
-      (address) => outageOf(outcomes.filter(({ url }) => url === `http://${address}/`)) > 5_000
-    )
+    const late = its.filter((address) => outageOf(ofAddress(outcomes, address)) > 5_000)
+    if (late.length > 0) await explain(late, outcomes, watch)
     expect(late).toEqual([])
     const others = outcomes.filter(({ url }) => !its.some((address) => url === `http://${address}/`))
     expect(missedOf(others)).toEqual([])

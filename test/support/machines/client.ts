@@ -36,16 +36,18 @@ const lateMillis = 900
 
 /** Somebody on the LAN who is no part of the cluster, and asks by HTTP. */
 export class Client {
+  readonly #cluster: RealCluster
   readonly #remote: Remote<ClientQuestions>
 
-  private constructor(remote: Remote<ClientQuestions>) {
+  private constructor(cluster: RealCluster, remote: Remote<ClientQuestions>) {
+    this.#cluster = cluster
     this.#remote = remote
   }
 
   static async open(cluster: RealCluster): Promise<Client> {
     const remote = new Remote<ClientQuestions>(cluster.lan.namespaces, cluster.client, "../machines/client")
     await remote.ready()
-    return new Client(remote)
+    return new Client(cluster, remote)
   }
 
   /** One request, as often as it takes: what the pod said. */
@@ -73,6 +75,11 @@ export class Client {
     const urls = addresses.map((address) => `http://${address}/`)
     const id = await this.#remote.ask("start", { urls, everyMillis, timeoutMillis })
     return { stop: () => this.#remote.ask("stop", id) }
+  }
+
+  /** Whom it takes to have which address. */
+  async neighbours(): Promise<string> {
+    return await this.#cluster.client.run("ip", ["neigh"])
   }
 
   close(): void {

@@ -184,7 +184,7 @@ const certain = (
   }
   const forbidden = ledger.forbidden(address)
   if (forbidden !== undefined) return Result.fail(new AddressTaken({ address, why: forbidden }))
-  if (claim === undefined && ledger.isTaken(address)) {
+  if (claim === undefined && ledger.isTaken(address, refKey(refOf(service)))) {
     return Result.fail(new AddressTaken({ address, why: "is being given to another Service" }))
   }
   return Result.succeed({ address, pool: pool.name, claim })
@@ -216,7 +216,7 @@ const any = (
       return Option.some({ address, pool: claim.spec.pool, claim })
     }
   }
-  const adopted = adoptable(ledger, service, pools)
+  const adopted = adoptable(ledger, service, pools, key)
   if (Option.isSome(adopted)) return adopted
   for (const shared of sharable(ledger, service, request, pools, find)) {
     if (ledger.rightfulOwner(shared.address, key) === undefined) return Option.some(shared)
@@ -234,11 +234,13 @@ const any = (
 const adoptable = (
   ledger: Ledger,
   service: Service,
-  pools: ReadonlyArray<PoolEntry>
+  pools: ReadonlyArray<PoolEntry>,
+  key: string
 ): Option.Option<Choice> => {
   for (const address of shownOf(service)) {
     const pool = pools.find((entry) => entry.addresses?.contains(address))
-    if (pool === undefined || ledger.isTaken(address) || ledger.forbidden(address) !== undefined) continue
+    if (pool === undefined || ledger.isTaken(address, key) || ledger.forbidden(address) !== undefined)
+      continue
     return Option.some({ address, pool: pool.name, claim: undefined })
   }
   return Option.none()

@@ -1,13 +1,9 @@
 import type { Index, Ref, View, WakeEvent, Wakes } from "#runtime"
 import { addressOfClaimName } from "../domain/addresses.ts"
+import { refOfServiceKey } from "../domain/holding.ts"
 import { type IpClaim, type IpClaimPool, Service } from "../domain/kinds.ts"
 import type { Ledger, PoolEntry } from "../domain/ledger.ts"
 import { whyNotShared } from "../domain/sharing.ts"
-
-const refOfKey = (key: string): Ref => {
-  const slash = key.indexOf("/")
-  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) }
-}
 
 /** Whom the pool can serve now, the oldest first: nobody else is touched. */
 const whomItServes = (ledger: Ledger, pool: PoolEntry): ReadonlyArray<Ref> =>
@@ -22,8 +18,13 @@ export const servicesThatWait = (ledgerOf: Index<Ledger>): Wakes<any, Service> =
   }
 })
 
+/** The Services that have the address on them, given by us or written by hand, whether a claim names them or not. */
+const thoseWhoHave = (ledger: Ledger, address: string): ReadonlyArray<string> => [
+  ...new Set([...ledger.carriersOf(address), ...ledger.listersOf(address)])
+]
+
 /**
- * The Services that carry the address though its claim is gone; else those that wait for it. `carriedYet` is what was
+ * The Services that have the address on them though its claim is gone; else those that wait for it. `carriedYet` is what was
  * left to the former: the watches of claims and of Services are two, so a Service that has just lost the address may
  * still seem to carry it. Forgotten with the process: then the sweep wakes those that wait.
  */
@@ -36,14 +37,14 @@ export const servicesThatWaitFor = (
     const address = addressOfClaimName(ref.name)
     if (address === undefined) return []
     const ledger = view.index(ledgerOf)
-    const carriers = ledger.carriersOf(address)
-    if (carriers.length === 0) return whomTheAddressServes(ledger, address)
+    const owners = thoseWhoHave(ledger, address)
+    if (owners.length === 0) return whomTheAddressServes(ledger, address)
     carriedYet.add(address)
-    return carriers.map(refOfKey)
+    return owners.map(refOfServiceKey)
   }
 })
 
-/** The Services that wait for an address whose claim is gone, and which the last Service that carried it has lost by now. */
+/** The Services that wait for an address whose claim is gone, and which the last Service that had it on it has lost by now. */
 export const servicesThatWaitForWhatItCarried = (
   ledgerOf: Index<Ledger>,
   carriedYet: Set<string>
@@ -54,7 +55,7 @@ export const servicesThatWaitForWhatItCarried = (
     const ledger = view.index(ledgerOf)
     return Array.from(carriedYet).flatMap((address) => {
       const isClaimed = ledger.claim(address) !== undefined
-      if (!isClaimed && ledger.carriersOf(address).length > 0) return []
+      if (!isClaimed && thoseWhoHave(ledger, address).length > 0) return []
       carriedYet.delete(address)
       return isClaimed ? [] : whomTheAddressServes(ledger, address)
     })
@@ -97,6 +98,6 @@ export const servicesThatHaveLostTheirClaim = (ledgerOf: Index<Ledger>): Wakes<I
     if (addresses === undefined) return []
     return Array.from(ledger.carriedWithoutClaim())
       .filter(([address]) => addresses.contains(address))
-      .flatMap(([, services]) => services.map(refOfKey))
+      .flatMap(([, services]) => services.map(refOfServiceKey))
   }
 })

@@ -1,9 +1,9 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Conflict, type FunctionDefinition, Unavailable } from "#runtime"
 import { failing } from "../../test/support/faults.ts"
-import { all, run, World } from "../../test/support/world.ts"
+import { all, only, run, World } from "../../test/support/world.ts"
 import { parseCidr } from "../domain/addresses.ts"
-import { Node } from "../domain/kinds.ts"
+import { IpClaim, Node } from "../domain/kinds.ts"
 import { defaultSettings } from "../domain/settings.ts"
 import { claimOnExternalIp } from "./function.ts"
 
@@ -130,6 +130,90 @@ describe("claim-on-external-ip", () => {
     await world.asking("other")
     await world.settle()
     expect(world.externalIPs("other")).toEqual(["10.0.0.2"])
+  })
+
+  const onlyOne = { cidr: "10.0.0.0/29", ranges: [["10.0.0.3", "10.0.0.3"]] as const }
+  const claimRef = { namespace: "", name: "10-0-0-3" }
+
+  it("claims it again when its claim was deleted, though others wait for it", async () => {
+    const world = new World(all)
+    await world.pool("lan", onlyOne)
+    await world.service("web", byHand("10.0.0.3"))
+    await world.settle()
+    await world.asking("other")
+    await world.settle()
+    await run(world.cluster.delete(IpClaim, claimRef))
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.3": ["default/web"] })
+    expect(world.externalIPs("other")).toBeUndefined()
+    await world.edit("web", { spec: { externalIPs: null } })
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.3": ["default/other"] })
+  })
+
+  it("keeps it from others without its claim, and while nobody claims it again", async () => {
+    const world = new World(only("allocate-on-annotate"))
+    await world.pool("lan", onlyOne)
+    await world.service("web", byHand("10.0.0.3"))
+    await world.asking("auto")
+    await world.asking("named", "10.0.0.3")
+    await world.settle()
+    expect(world.held).toEqual({})
+    await world.edit("web", { spec: { externalIPs: ["198.51.100.7"] } })
+    await world.another(only("allocate-on-annotate")).sweep()
+    await world.start()
+    expect(world.held).toEqual({ "10.0.0.3": ["default/auto"] })
+  })
+
+  it("gives it to those who wait when it is not listed any more before it was claimed again", async () => {
+    const world = new World(only("allocate-on-annotate"))
+    await world.pool("lan", onlyOne)
+    await world.asking("owner")
+    await world.settle()
+    await world.service("web", byHand("10.0.0.3"))
+    await world.asking("other")
+    await world.settle()
+    await run(world.cluster.delete(IpClaim, claimRef))
+    await world.deleteService("owner")
+    await world.settle()
+    expect(world.held).toEqual({})
+    await world.edit("web", { spec: { externalIPs: null } })
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.3": ["default/other"] })
+  })
+
+  it("keeps nobody from what a Service lists that may not have it", async () => {
+    const world = new World(all)
+    await world.pool("lan", { ...onlyOne, namespaces: ["default"] })
+    await world.service("shop/web", byHand("10.0.0.3"))
+    await world.asking("other")
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.3": ["default/other"] })
+  })
+
+  it("claims it as soon as its pool is there", async () => {
+    const world = new World(all)
+    await world.service("web", byHand("10.0.0.3"))
+    await world.settle()
+    expect(world.held).toEqual({})
+    await world.pool("lan", onlyOne)
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.3": ["default/web"] })
+  })
+
+  it("claims it when the one who was given it is gone; who asks for it by name as well is given it", async () => {
+    const world = new World(all)
+    await world.pool("lan", onlyOne)
+    await world.asking("owner")
+    await world.settle()
+    await world.asking("web", "10.0.0.3", byHand("10.0.0.3"))
+    await world.asking("younger")
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.3": ["default/owner"] })
+    await world.deleteService("owner")
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.3": ["default/web"] })
+    expect(world.carries("web")).toBe("10.0.0.3")
   })
 
   it("does not look at a Service that lists nothing by hand", async () => {

@@ -1,17 +1,19 @@
 import * as Effect from "effect/Effect"
 import { create, defineFunction, Kube, patch, read, refOf } from "#runtime"
 import { entryOf, newClaim } from "../domain/holding.ts"
-import { IpClaim, Service } from "../domain/kinds.ts"
+import { IpClaim, IpClaimPool, Service } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
 import { handWrittenOf } from "../domain/publishing.ts"
 import { annotationOf, annotations } from "../domain/requests.ts"
 import type { Settings } from "../domain/settings.ts"
 import { ExternalIpsRefused, judgeExternalIps } from "./decide.ts"
+import { servicesThatListIt, servicesThatListWithoutClaim } from "./wakes.ts"
 
 /**
  * Claims the addresses that a Service's author wrote into `spec.externalIPs`, so that they are bound.
  *
- * Reads   the Service, pools and claims.
+ * Reads   the Service, pools and claims. Woken also for a Service that lists an address whose claim was deleted, or whose
+ *         pool came later.
  * Writes  one IpClaim per address, or the Service into the one that is there: several may list the same address.
  * Repeat  harmless: a claim that names the Service already is left as it is.
  */
@@ -19,7 +21,11 @@ export const claimOnExternalIp = (settings: Settings) => {
   const ledgerOf = ledgerIndex(settings)
   return defineFunction({
     name: "claim-on-external-ip",
-    on: [Service.changed],
+    on: [
+      Service.changed,
+      IpClaim.deleted.wakes(servicesThatListIt(ledgerOf)),
+      IpClaimPool.specChanged.wakes(servicesThatListWithoutClaim(ledgerOf))
+    ],
     when: function listsExternalIpsByHand(service: Service) {
       const { addresses, unparsable } = handWrittenOf(service)
       return service.metadata.deletionTimestamp === undefined && addresses.length + unparsable.length > 0

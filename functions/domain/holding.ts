@@ -7,6 +7,12 @@ import { poolLabel, type RequestOptions, requestOf } from "./requests.ts"
 export const serviceKeyOf = (entry: Pick<ClaimedService, "namespace" | "name">): string =>
   `${entry.namespace}/${entry.name}`
 
+/** The inverse of a Service's key. */
+export const refOfServiceKey = (key: string): { readonly namespace: string; readonly name: string } => {
+  const slash = key.indexOf("/")
+  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) }
+}
+
 /** The address that a claim holds, in canonical form: its name says it. */
 export const addressOfClaim = (claim: IpClaim): string =>
   addressOfClaimName(claim.metadata.name) ?? canonicalAddress(claim.spec.cidr.split("/")[0] ?? "") ?? ""

@@ -33,7 +33,7 @@ const poolFrom = (which: number, how: number): IpClaimPool => {
 const serviceFrom = (which: number, how: number): Service => {
   const parts = { namespace: which % 2 === 0 ? "shop" : "default", createdAt: which % 5 }
   const name = `service-${which}`
-  switch (how % 6) {
+  switch (how % 8) {
     case 0:
       return serviceOf(name, { ...parts, spec: { clusterIPs: [address(how)] } })
     case 1:
@@ -45,6 +45,10 @@ const serviceFrom = (which: number, how: number): Service => {
       })
     case 3:
       return askingFor("auto", name, { ...parts, spec: { ipFamilies: ["IPv6"] } })
+    case 4:
+      return serviceOf(name, { ...parts, spec: { externalIPs: [address(how), address(which)] } })
+    case 5:
+      return askingFor(address(how), name, { ...parts, spec: { externalIPs: [address(how)] } })
     default:
       return askingFor("auto", name, parts)
   }
@@ -72,7 +76,8 @@ const answersOf = (ledger: Ledger) => ({
     ledger.isTaken(address(number)),
     ledger.forbidden(address(number)),
     ledger.poolOf(address(number))?.name,
-    ledger.claim(address(number))?.spec.services
+    ledger.claim(address(number))?.spec.services,
+    ledger.listersOf(address(number))
   ]),
   pools: ledger.pools.map((pool) => ({
     name: pool.name,

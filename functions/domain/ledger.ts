@@ -1,7 +1,9 @@
 import * as Option from "effect/Option"
+import type { Cidr } from "./addresses.ts"
 import { type ClaimChange, ClaimIndex } from "./claim-index.ts"
 import { ClusterFacts, type NetworkOptions } from "./cluster-facts.ts"
 import { mayUse, whyNotEligible } from "./eligibility.ts"
+import { HandListed } from "./hand-listed.ts"
 import { serviceKeyOf } from "./holding.ts"
 import type { IpClaim, IpClaimPool, Namespace, Node, Service } from "./kinds.ts"
 import type { LivePool, Occupancy, PoolEntry } from "./pool-entry.ts"
@@ -35,7 +37,10 @@ export type LedgerChange =
 /** The kinds that a ledger is made of. */
 export const ledgerKinds = ["IpClaimPool", "IpClaim", "Service", "Namespace", "Node"] as const
 
-export interface LedgerOptions extends RequestOptions, NetworkOptions {}
+export interface LedgerOptions extends RequestOptions, NetworkOptions {
+  /** Out of these, `externalIPs` may be written by hand even where no pool has them. */
+  readonly externalCidrs?: ReadonlyArray<Cidr>
+}
 
 /**
  * What allocation must know of the cluster: which addresses are taken, what each pool has left, and who waits for it.
@@ -52,6 +57,7 @@ export class Ledger {
   private readonly facts: ClusterFacts
   private readonly poolIndex: PoolIndex
   private readonly waitingServices: WaitingServices
+  private readonly handListed: HandListed
 
   constructor(options: LedgerOptions) {
     const occupancy = (): Occupancy => ({
@@ -61,6 +67,15 @@ export class Ledger {
     })
     this.poolIndex = new PoolIndex(occupancy)
     this.waitingServices = new WaitingServices(this.poolIndex, options)
+    this.handListed = new HandListed(
+      this.poolIndex,
+      (namespace, labels) => this.waitingServices.applicant(namespace, labels),
+      options.externalCidrs ?? [],
+      {
+        listed: (address) => this.taken.take(address),
+        unlisted: (address) => this.taken.giveBack(address)
+      }
+    )
     this.facts = new ClusterFacts(options, {
       blocked: (address) => this.taken.take(address),
       unblocked: (address) => this.taken.giveBack(address),
@@ -78,10 +93,12 @@ export class Ledger {
         break
       case "Service":
         this.facts.applyService(change.key, change.before, change.after)
+        this.handListed.applyService(change.key, change.after)
         this.waitingServices.applyService(change.key, change.after)
         break
       case "Namespace":
         this.waitingServices.applyNamespace(change.key, change.after)
+        this.handListed.judgeAgain(change.key)
         break
       case "Node":
         this.facts.applyNode(change.key, change.before, change.after)
@@ -124,9 +141,13 @@ export class Ledger {
     return forbidden(address, this.facts)
   }
 
-  /** Whether a claim, a node, a clusterIP or a Service that carries it has the address, or it is reserved. */
-  isTaken(address: string): boolean {
-    return this.taken.has(address)
+  /**
+   * Whether a claim, a node, a clusterIP or a Service that carries it has the address, a Service that may lists it by
+   * hand, or it is reserved. That `but` (`namespace/name`) lists it by hand does not count.
+   */
+  isTaken(address: string, but?: string): boolean {
+    const isListed = but !== undefined && this.handListed.of(address).includes(but)
+    return this.taken.has(address, isListed ? 1 : 0)
   }
 
   /**
@@ -144,6 +165,18 @@ export class Ledger {
   /** The Services (`namespace/name`) that carry the address, whether a claim names them or not. */
   carriersOf(address: string): ReadonlyArray<string> {
     return this.facts.carriersOf(address)
+  }
+
+  /** The Services (`namespace/name`) that list the address by hand and may have it, whether a claim names them or not. */
+  listersOf(address: string): ReadonlyArray<string> {
+    return this.handListed.of(address)
+  }
+
+  /** The Services that list an address by hand and may have it, and no claim holds it, by address. */
+  *listedWithoutClaim(): Iterable<readonly [address: string, services: ReadonlyArray<string>]> {
+    for (const address of this.handListed.addresses()) {
+      if (this.claims.byAddress(address) === undefined) yield [address, this.handListed.of(address)]
+    }
   }
 
   /** The Services that carry an address without a claim, by address. */
@@ -232,7 +265,8 @@ export class Ledger {
       pools: this.poolIndex,
       waiting: this.waitingServices,
       claims: this.claims,
-      taken: this.taken
+      taken: this.taken,
+      isTaken: (address: string, but: string) => this.isTaken(address, but)
     }
   }
 
@@ -242,8 +276,11 @@ export class Ledger {
 
   private applyPool(name: string, after: IpClaimPool | undefined): void {
     const before = this.poolIndex.get(name)
-    for (const pool of this.poolIndex.apply(name, after)) this.waitingServices.requeue(pool)
-    if (after === undefined && before !== undefined) this.waitingServices.forget(before)
+    const others = this.poolIndex.apply(name, after)
+    for (const pool of others) this.waitingServices.requeue(pool)
+    const isGone = after === undefined && before !== undefined
+    if (isGone) this.waitingServices.forget(before)
+    if (isGone || others.length > 0) this.handListed.judgeAgain()
   }
 
   private applyClaim(change: ClaimChange | undefined): void {

@@ -8,7 +8,7 @@ export interface TakenListener {
 
 /** Which addresses (canonical) are taken, by how many, and which are reserved. */
 export class TakenAddresses {
-  /** Address → how many claims, nodes and clusterIPs it is taken by. */
+  /** Address → how many claims, nodes, clusterIPs and Services that carry or list it it is taken by. */
   readonly counts = new Map<string, number>()
   /** Address → who it is reserved for. */
   private readonly reservedFor = new Map<string, string>()
@@ -18,8 +18,9 @@ export class TakenAddresses {
     this.listener = listener
   }
 
-  has(address: string): boolean {
-    return this.counts.has(address) || this.reservedFor.has(address)
+  /** Taken by more than so many, or reserved. */
+  has(address: string, but = 0): boolean {
+    return (this.counts.get(address) ?? 0) > but || this.reservedFor.has(address)
   }
 
   /** Reserved, and not taken yet. */

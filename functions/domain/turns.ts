@@ -11,6 +11,8 @@ interface World {
   readonly waiting: WaitingServices
   readonly claims: ClaimIndex
   readonly taken: TakenAddresses
+  /** Whether anybody has the address, but for `but` (`namespace/name`), who lists it by hand. */
+  readonly isTaken: (address: string, but: string) => boolean
 }
 
 /** How many addresses of the pool are neither taken nor reserved. */
@@ -28,7 +30,7 @@ const couldTake = ({ key, namespace, labels, request }: Waiting, pool: LivePool,
   if (request._tag === "Addresses") {
     return request.addresses.every(
       (address) =>
-        !world.taken.has(address) &&
+        !world.isTaken(address, key) &&
         world.pools
           .around(address)
           .some((each) => each.offers(address) && whyNotEligible(each, applicant, request) === undefined)

@@ -134,7 +134,8 @@ const fits = (
   if (isWaiting) return undefined
   if (request._tag === "Addresses") {
     const isFree = (address: string) =>
-      !ledger.isTaken(address) && pools.some(({ addresses }) => addresses?.contains(address) === true)
+      !ledger.isTaken(address, refKey(refOf(service))) &&
+      pools.some(({ addresses }) => addresses?.contains(address) === true)
     return request.addresses.every(isFree) ? request.addresses.join(" and ") : undefined
   }
   const pool = pools.find(

@@ -1,0 +1,101 @@
+import { type Cidr, cidrContains } from "./addresses.ts"
+import { type Applicant, mayUse } from "./eligibility.ts"
+import type { Service } from "./kinds.ts"
+import { Owners } from "./networks.ts"
+import type { PoolIndex } from "./pool-index.ts"
+import { handWrittenOf } from "./publishing.ts"
+
+interface Listing {
+  readonly namespace: string
+  readonly labels: Applicant["labels"]
+  readonly addresses: ReadonlyArray<string>
+}
+
+/** Who is told when an address is listed by one more Service that may have it, or by one less. */
+export interface HandListedListener {
+  readonly listed: (address: string) => void
+  readonly unlisted: (address: string) => void
+}
+
+const listingOf = (service: Service | undefined): Listing | undefined => {
+  if (service === undefined || (service.spec?.externalIPs ?? []).length === 0) return undefined
+  if (service.metadata.deletionTimestamp !== undefined) return undefined
+  const { addresses } = handWrittenOf(service)
+  const { namespace = "", labels = {} } = service.metadata
+  return addresses.length === 0 ? undefined : { namespace, labels, addresses }
+}
+
+/**
+ * The addresses that Services list by hand and may have: out of a pool that gives and admits them, or out of
+ * --external-cidrs. They are theirs, whether they have been claimed yet or somebody has deleted the claim. What a Service
+ * lists and may not have keeps nobody from it.
+ */
+export class HandListed {
+  private readonly pools: PoolIndex
+  private readonly applicant: (namespace: string, labels: Applicant["labels"]) => Applicant
+  private readonly externalCidrs: ReadonlyArray<Cidr>
+  private readonly listener: HandListedListener
+  /** `namespace/name` → what the Service lists, whether it may have it or not. */
+  private readonly listings = new Map<string, Listing>()
+  private readonly listers = new Owners()
+  /** `namespace/name` → what of it the Service may have. */
+  private readonly allowed = new Map<string, ReadonlySet<string>>()
+
+  constructor(
+    pools: PoolIndex,
+    applicant: (namespace: string, labels: Applicant["labels"]) => Applicant,
+    externalCidrs: ReadonlyArray<Cidr>,
+    listener: HandListedListener
+  ) {
+    this.pools = pools
+    this.applicant = applicant
+    this.externalCidrs = externalCidrs
+    this.listener = listener
+  }
+
+  /** The Services (`namespace/name`) that list the address and may have it. */
+  of(address: string): ReadonlyArray<string> {
+    return this.listers.all(address)
+  }
+
+  /** Every address that some Service lists and may have. */
+  addresses(): Iterable<string> {
+    return this.listers.addresses()
+  }
+
+  applyService(key: string, after: Service | undefined): void {
+    const listing = listingOf(after)
+    if (listing === undefined && !this.listings.has(key)) return
+    if (listing === undefined) this.listings.delete(key)
+    else this.listings.set(key, listing)
+    this.judge(key, listing)
+  }
+
+  /** Pools, or the labels of this namespace, are others than before: so is who may have what. */
+  judgeAgain(namespace?: string): void {
+    for (const [key, listing] of this.listings) {
+      if (namespace === undefined || listing.namespace === namespace) this.judge(key, listing)
+    }
+  }
+
+  private judge(key: string, listing: Listing | undefined): void {
+    const had = this.allowed.get(key) ?? new Set()
+    const has = new Set(listing?.addresses.filter((address) => this.mayHave(address, listing)))
+    if (has.size === 0) this.allowed.delete(key)
+    else this.allowed.set(key, has)
+    for (const address of has.difference(had)) {
+      this.listers.add(address, key)
+      this.listener.listed(address)
+    }
+    for (const address of had.difference(has)) {
+      this.listers.remove(address, key)
+      this.listener.unlisted(address)
+    }
+  }
+
+  private mayHave(address: string, { namespace, labels }: Listing): boolean {
+    if (this.externalCidrs.some((cidr) => cidrContains(cidr, address))) return true
+    const applicant = this.applicant(namespace, labels)
+    return this.pools.around(address).some((pool) => pool.gives && mayUse(pool, applicant))
+  }
+}

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { create, defineFunction, Kube, patch, patchStatus, read, refKey, refOf, remove } from "#runtime"
-import { IpClaim, IpClaimPool, Namespace, Service } from "../domain/kinds.ts"
+import { IpClaim, IpClaimPool, Namespace, Node, Service } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
 import { allocatedOf } from "../domain/publishing.ts"
 import { requestOf, stillAskedFor, wantsAddress } from "../domain/requests.ts"
@@ -14,7 +14,8 @@ import {
   servicesThatWait,
   servicesThatWaitFor,
   servicesThatWaitForWhatItCarried,
-  servicesThatWaitToShare
+  servicesThatWaitToShare,
+  servicesThatWaitToShareWithIt
 } from "./wakes.ts"
 import { giveBack, hold, publish } from "./writes.ts"
 
@@ -51,7 +52,10 @@ export const allocateOnAnnotate = (settings: Settings) => {
       IpClaim.deleted.wakes(servicesThatWaitFor(ledgerOf, carriedYet)),
       Service.changed.wakes(servicesThatWaitForWhatItCarried(ledgerOf, carriedYet)),
       IpClaim.specChanged.wakes(servicesThatWaitToShare(ledgerOf)),
-      Namespace.changed.wakes(servicesThatWait(ledgerOf))
+      Service.changed.wakes(servicesThatWaitToShareWithIt(ledgerOf)),
+      Namespace.changed.wakes(servicesThatWait(ledgerOf)),
+      Node.changed.wakes(servicesThatWait(ledgerOf)),
+      Node.deleted.wakes(servicesThatWait(ledgerOf))
     ],
     when: function asksForAnAddress(service: Service) {
       return requestOf(service, settings)._tag !== "None"

@@ -2,7 +2,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type Index, Kube, type KubeFailure, refOf } from "#runtime"
 import { claimName, familyOf } from "../domain/addresses.ts"
-import { addressOfClaim, entryOf, isEntryOf, isSameEntry, newClaim, serviceKeyOf } from "../domain/holding.ts"
+import { addressOfClaim, entryOf, isNamedBy, isSameEntry, newClaim, serviceKeyOf } from "../domain/holding.ts"
 import { type ClaimedService, IpClaim, Namespace, Service } from "../domain/kinds.ts"
 import type { Ledger, PoolEntry } from "../domain/ledger.ts"
 import { allocatedOf, isPublished } from "../domain/publishing.ts"
@@ -50,8 +50,7 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
     pool?.gives === true &&
     (namespace !== undefined || pool.object.spec.namespaceSelector === undefined) &&
     !ledger.admits(pool, service)
-  const isHeld = (address: string): boolean =>
-    (ledger.claim(address)?.spec.services ?? []).some((one) => isEntryOf(one, service))
+  const isHeld = (address: string): boolean => isNamedBy(ledger.claim(address), service)
   // One of each family is all that we ever give: more of them its author wrote himself.
   const isSurplus = (address: string): boolean =>
     !isHeld(address) &&
@@ -82,7 +81,7 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
         yield* kube.create(IpClaim, newClaim(address, pool.name, [entry]))
         mended.push(`adopted ${address} into pool ${pool.name}`)
       }
-    } else if ((claim.spec.services ?? []).some((one) => isEntryOf(one, service))) {
+    } else if (isNamedBy(claim, service)) {
       if (yield* isOutdated(claim, entry))
         mended.push(`entered the Service's ports into ${claim.metadata.name}`)
       const why = whyNotShared(claim, service, entry.share, (other) => kube.find(Service, other))

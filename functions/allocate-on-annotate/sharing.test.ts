@@ -30,6 +30,19 @@ describe("a sharing key", () => {
     expect(world.held).toEqual({ "10.0.0.1": ["default/one", name] })
   })
 
+  it("lets one share that waited for a Service with externalTrafficPolicy Local, once that has it no more", async () => {
+    const world = await worldWith(port(80, "TCP", local("a")))
+    await world.asking("two", "10.0.0.1", {
+      annotations: key,
+      spec: port(81, "TCP", { selector: { app: "b" } })
+    })
+    await world.settle()
+    expect(world.externalIPs("two")).toBeUndefined()
+    await world.edit("one", { spec: { externalTrafficPolicy: "Cluster" } })
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/one", "default/two"] })
+  })
+
   it.each<[string, string, object, NonNullable<ServiceParts["spec"]>]>([
     ["the port is the same", "default/two", key, port(80)],
     ["the key is another one", "default/two", { "external-ip-share": "other" }, port(81)],

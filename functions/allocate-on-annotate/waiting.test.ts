@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { all, run, World } from "../../test/support/world.ts"
-import { IpClaim, Namespace } from "../domain/kinds.ts"
+import { IpClaim, Namespace, Node } from "../domain/kinds.ts"
 import { defaultSettings } from "../domain/settings.ts"
 import { allocateOnAnnotate } from "./function.ts"
 
@@ -144,6 +144,33 @@ describe("Services that wait", () => {
     await world.asking("younger")
     await world.settle()
     expect(world.held).toEqual({ "10.0.0.1": ["default/younger"] })
+  })
+
+  it.each<[string, (world: World) => Promise<unknown>]>([
+    ["is gone", (world) => run(world.cluster.delete(Node, { namespace: "", name: "n1" }))],
+    [
+      "has another one",
+      (world) =>
+        run(
+          world.cluster.api.mergePatch(
+            Node,
+            { namespace: "", name: "n1" },
+            { status: { addresses: [] } },
+            { subresource: "status" }
+          )
+        )
+    ]
+  ])("are served when the Node that had an address %s", async (_, happen) => {
+    const world = new World([allocate])
+    const status = { addresses: [{ type: "InternalIP", address: "10.0.0.1" }] }
+    await run(world.cluster.create(Node, { metadata: { name: "n1" }, status }))
+    await world.pool("lan", { cidr: "10.0.0.0/29", ranges: none })
+    for (const name of crowd) await world.asking(name)
+    await world.settle()
+    expect(world.held).toEqual({})
+    await happen(world)
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.1": ["shop/zoe"] })
   })
 
   it("for two families are served with one when they would take one", async () => {

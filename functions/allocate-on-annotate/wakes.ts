@@ -1,15 +1,16 @@
-import type { Index, Ref, View, WakeEvent, Wakes } from "#runtime"
+import { type Index, type Ref, refKey, type View, type WakeEvent, type Wakes } from "#runtime"
 import { addressOfClaimName } from "../domain/addresses.ts"
 import { refOfServiceKey } from "../domain/holding.ts"
 import { type IpClaim, type IpClaimPool, Service } from "../domain/kinds.ts"
 import type { Ledger, PoolEntry } from "../domain/ledger.ts"
+import { annotationOf, annotations } from "../domain/requests.ts"
 import { whyNotShared } from "../domain/sharing.ts"
 
 /** Whom the pool can serve now, the oldest first: nobody else is touched. */
 const whomItServes = (ledger: Ledger, pool: PoolEntry): ReadonlyArray<Ref> =>
   ledger.nextInTurn(pool.name).map(({ namespace, name }) => ({ namespace, name }))
 
-/** The Services that wait and could be served now: a pool came, grew, or admits others; a namespace has other labels. */
+/** The Services that wait and could be served now: a pool came, grew, or admits others; a namespace has other labels; a node has left an address. */
 export const servicesThatWait = (ledgerOf: Index<Ledger>): Wakes<any, Service> => ({
   kind: Service,
   keys: (_event: WakeEvent<unknown>, view: View) => {
@@ -73,21 +74,37 @@ const whomTheAddressServes = (ledger: Ledger, address: string): ReadonlyArray<Re
  */
 export const servicesThatWaitToShare = (ledgerOf: Index<Ledger>): Wakes<IpClaim, Service> => ({
   kind: Service,
-  keys: ({ now }, view) => {
-    const keys = new Set(
-      (now?.spec.services ?? []).flatMap(({ namespace, share }) =>
-        share === undefined ? [] : [`${namespace}/${share}`]
-      )
-    )
-    if (now === undefined || keys.size === 0) return []
-    const ledger = view.index(ledgerOf)
-    const find = (entry: Ref) => view.find(Service, entry)
-    return ledger.waitingToShare(keys).filter((ref) => {
-      const service = find(ref)
-      return service !== undefined && whyNotShared(now, service, ref.share, find) === undefined
-    })
-  }
+  keys: ({ now }, view) => (now === undefined ? [] : whoMayShare(now, view, ledgerOf))
 })
+
+/** The same when a Service that has it is another one than before: its traffic policy and selector are in no claim. */
+export const servicesThatWaitToShareWithIt = (ledgerOf: Index<Ledger>): Wakes<Service, Service> => ({
+  kind: Service,
+  keys: ({ ref, now }, view) =>
+    now === undefined || annotationOf(now, annotations.share) === undefined
+      ? []
+      : view
+          .index(ledgerOf)
+          .claimsOf(refKey(ref))
+          .flatMap((claim) => whoMayShare(claim, view, ledgerOf))
+})
+
+const whoMayShare = (claim: IpClaim, view: View, ledgerOf: Index<Ledger>): ReadonlyArray<Ref> => {
+  const keys = new Set(
+    (claim.spec.services ?? []).flatMap(({ namespace, share }) =>
+      share === undefined ? [] : [`${namespace}/${share}`]
+    )
+  )
+  if (keys.size === 0) return []
+  const find = (entry: Ref) => view.find(Service, entry)
+  return view
+    .index(ledgerOf)
+    .waitingToShare(keys)
+    .filter((ref) => {
+      const service = find(ref)
+      return service !== undefined && whyNotShared(claim, service, ref.share, find) === undefined
+    })
+}
 
 /** The Services that carry an address of this pool which no claim holds. */
 export const servicesThatHaveLostTheirClaim = (ledgerOf: Index<Ledger>): Wakes<IpClaimPool, Service> => ({

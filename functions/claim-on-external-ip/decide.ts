@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import { type Disposition, Reject, refKey, refOf } from "#runtime"
 import { cidrContains } from "../domain/addresses.ts"
-import { isEntryOf } from "../domain/holding.ts"
+import { isNamedBy } from "../domain/holding.ts"
 import type { ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
 import { handWrittenOf } from "../domain/publishing.ts"
@@ -45,7 +45,7 @@ export const judgeExternalIps = (
   for (const address of addresses) {
     const claim = ledger.claim(address)
     const present = claim?.spec.services ?? []
-    if (present.some((entry) => isEntryOf(entry, service))) continue
+    if (isNamedBy(claim, service)) continue
     const forbidden = ledger.forbidden(address)
     const pool = ledger.pools.find(
       (entry) => entry.gives && entry.addresses?.contains(address) === true && ledger.admits(entry, service)

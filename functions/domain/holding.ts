@@ -53,6 +53,10 @@ export const isEntryOf = (entry: ClaimedService, service: Service): boolean =>
   entry.name === service.metadata.name &&
   entry.namespace === service.metadata.namespace
 
+/** Whether the claim, if there is one, holds its address for this very Service. */
+export const isNamedBy = (claim: IpClaim | undefined, service: Service): boolean =>
+  (claim?.spec.services ?? []).some((entry) => isEntryOf(entry, service))
+
 /** Whether two entries of one Service say the same of what it serves and shares. */
 export const isSameEntry = (one: ClaimedService, other: ClaimedService): boolean => {
   const portsOf = ({ ports = [] }: ClaimedService) =>

@@ -1,4 +1,4 @@
-import { isEntryOf, serviceKeyOf, whyReleased } from "../domain/holding.ts"
+import { isNamedBy, serviceKeyOf, whyReleased } from "../domain/holding.ts"
 import type { ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import { allocatedOf } from "../domain/publishing.ts"
 import { type RequestOptions, requestOf } from "../domain/requests.ts"
@@ -36,7 +36,7 @@ export const showsWithoutAsking = (
   service.metadata.deletionTimestamp === undefined &&
   allocatedOf(service).length > 0 &&
   requestOf(service, options)._tag === "None" &&
-  !claims.some((claim) => (claim.spec.services ?? []).some((entry) => isEntryOf(entry, service)))
+  !claims.some((claim) => isNamedBy(claim, service))
 
 /** The claim's other Services: they keep it. */
 export const othersOf = (claim: IpClaim, gone: ClaimedService): ReadonlyArray<ClaimedService> =>

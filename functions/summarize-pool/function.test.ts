@@ -3,7 +3,7 @@ import { type FunctionDefinition, Unavailable } from "#runtime"
 import { failing } from "../../test/support/faults.ts"
 import { all, only, run, World } from "../../test/support/world.ts"
 import { addressOf, claimName } from "../domain/addresses.ts"
-import { IpClaim } from "../domain/kinds.ts"
+import { IpClaim, Node } from "../domain/kinds.ts"
 import { defaultSettings } from "../domain/settings.ts"
 import { summarizePool } from "./function.ts"
 
@@ -148,6 +148,22 @@ describe("summarize-pool", () => {
     await world.pool("lan", { cidr: "10.0.0.0/29" })
     await world.settle()
     expect(world.ended("summarize-pool")).toEqual(["Again", "Done"])
+  })
+
+  it("does not count as available what a Node has", async () => {
+    const world = new World([summarizer])
+    await world.pool("lan", { cidr: "10.0.0.0/30" })
+    await world.settle()
+    const node = {
+      metadata: { name: "n1" },
+      status: { addresses: [{ type: "InternalIP", address: "10.0.0.2" }] }
+    }
+    await run(world.cluster.create(Node, node))
+    await world.settle()
+    expect(world.poolNow("lan").status).toMatchObject({ capacity: 2, used: 0, available: 1 })
+    await run(world.cluster.delete(Node, { namespace: "", name: "n1" }))
+    await world.settle()
+    expect(world.poolNow("lan").status?.available).toBe(2)
   })
 
   it("fails only in ways that say what happens next", () => {

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { defineFunction, Kube, patchStatus, read, refOf, type Wakes } from "#runtime"
 import { addressOfClaimName } from "../domain/addresses.ts"
 import { withJudgement } from "../domain/conditions.ts"
-import { IpClaim, IpClaimPool } from "../domain/kinds.ts"
+import { IpClaim, IpClaimPool, Node } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
 import type { Settings } from "../domain/settings.ts"
 import { isSaid, summarize } from "./decide.ts"
@@ -11,7 +11,7 @@ import { isSaid, summarize } from "./decide.ts"
 /**
  * Keeps a pool's status in step with its claims: who has which address, how many are used and left.
  *
- * Reads   the pool and its claims.
+ * Reads   the pool and its claims; Nodes, whose addresses are not left for anybody.
  * Writes  `status.allocated`, `capacity`, `used`, `available` and the condition `Exhausted`, once a second at most.
  * Repeat  harmless: it is derived anew each time, and written only where it differs.
  */
@@ -27,9 +27,23 @@ export const summarizePool = (settings: Settings) => {
       return Array.from(names, (name) => ({ namespace: "", name }))
     }
   }
+  const poolsThatCountOtherwise: Wakes<any, IpClaimPool> = {
+    kind: IpClaimPool,
+    keys: (_event, view) =>
+      view
+        .index(ledgerOf)
+        .pools.filter(({ object, available }) => object.status?.available !== available)
+        .map(({ name }) => ({ namespace: "", name }))
+  }
   return defineFunction({
     name: "summarize-pool",
-    on: [IpClaimPool.specChanged, IpClaim.changed.wakes(poolsOfClaim), IpClaim.deleted.wakes(poolsOfClaim)],
+    on: [
+      IpClaimPool.specChanged,
+      IpClaim.changed.wakes(poolsOfClaim),
+      IpClaim.deleted.wakes(poolsOfClaim),
+      Node.changed.wakes(poolsThatCountOtherwise),
+      Node.deleted.wakes(poolsThatCountOtherwise)
+    ],
     needs: [read(...ledgerReads), patchStatus(IpClaimPool)],
     debounceMillis: 1_000,
     handle: Effect.fnUntraced(function* (pool: IpClaimPool) {

@@ -1,6 +1,6 @@
 import { type Kind, type Ref, refKey, refOf } from "#runtime"
-import { cidrContains, familyOf } from "../domain/addresses.ts"
-import { addressOfClaim, isEntryOf, serviceKeyOf, whyReleased } from "../domain/holding.ts"
+import { familyOf } from "../domain/addresses.ts"
+import { addressOfClaim, isEntryOf, isNamedBy, serviceKeyOf, whyReleased } from "../domain/holding.ts"
 import { type ClaimedService, type IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
 import { allocatedOf, handWrittenOf, publishedOf } from "../domain/publishing.ts"
@@ -57,16 +57,12 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
     ref,
     what
   })
-  const names = (claim: IpClaim | undefined) =>
-    (claim?.spec.services ?? []).some((entry) => isEntryOf(entry, service))
   const drifts: Array<Drift> = []
   const unwritten = handWrittenOf(service).addresses.filter((address) => {
-    const pool = ledger.poolOf(address)
-    const isOpen = settings.externalCidrs.some((cidr) => cidrContains(cidr, address))
-    const isAllowed = isOpen || (pool?.gives === true && ledger.admits(pool, service))
+    const isAllowed = ledger.listersOf(address).includes(refKey(ref))
     const claim = ledger.claim(address)
     const isFree =
-      !names(claim) &&
+      !isNamedBy(claim, service) &&
       ledger.rightfulOwner(address, refKey(ref)) === undefined &&
       (claim?.spec.services?.some(({ origin }) => origin === "allocated") !== true ||
         whyNotShared(claim, service, annotationOf(service, annotations.share), find) === undefined)
@@ -84,7 +80,7 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
     }
     return drifts
   }
-  const unclaimed = carried.filter((address) => !names(ledger.claim(address)))
+  const unclaimed = carried.filter((address) => !isNamedBy(ledger.claim(address), service))
   const hidden = carried.filter((address) => !publishedOf(service).includes(address))
   if (unclaimed.length > 0) {
     drifts.push(drift("PublishedWithoutClaim", "allocate-on-annotate", unclaimed.join(" and ")))

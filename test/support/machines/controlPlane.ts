@@ -9,6 +9,8 @@ import type { Credentials } from "./certificates.ts"
 import { addressOf } from "./lan.ts"
 import type { Programs } from "./programs.ts"
 
+const restartMillis = 1_000
+
 export interface ControlPlanePlan {
   /** The host that it runs on. */
   readonly host: Namespace
@@ -23,6 +25,7 @@ export interface ControlPlanePlan {
 export class ControlPlane {
   readonly #plan: ControlPlanePlan
   #apiServer: ChildProcess | undefined
+  #isStopped = false
 
   constructor(plan: ControlPlanePlan) {
     this.#plan = plan
@@ -41,24 +44,39 @@ export class ControlPlane {
     ])
     this.startApiServer()
     await this.apiServerReady()
-    this.#daemon("controller-manager", programs.node["kube-controller-manager"]!, [
+    this.#keep("controller-manager", programs.node["kube-controller-manager"]!, [
       `--kubeconfig=${credentials.kubeconfig("controller-manager")}`,
       `--service-account-private-key-file=${credentials.file("accounts.key")}`,
       `--root-ca-file=${credentials.file("ca.crt")}`,
       "--use-service-account-credentials",
-      "--leader-elect=false",
       "--cluster-cidr=10.244.0.0/16",
       "--allocate-node-cidrs=false",
       // Longer than a test has the API server away. Whoever is silent for so long is declared lost, and his pods not to be
       // ready: then every Service is without endpoints for some seconds after each outage of the API server.
       "--node-monitor-grace-period=90s"
     ])
-    this.#daemon("scheduler", programs.node["kube-scheduler"]!, [
+    this.#keep("scheduler", programs.node["kube-scheduler"]!, [
       `--kubeconfig=${credentials.kubeconfig("scheduler")}`,
       `--authentication-kubeconfig=${credentials.kubeconfig("scheduler")}`,
-      `--authorization-kubeconfig=${credentials.kubeconfig("scheduler")}`,
-      "--leader-elect=false"
+      `--authorization-kubeconfig=${credentials.kubeconfig("scheduler")}`
     ])
+  }
+
+  /** Starts nothing anew from here on. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  /**
+   * As a kubelet keeps the static pods of a control plane: whoever has lost its lease, because the API server was away,
+   * ends by itself and is started anew. One that only went on would hear of pods a minute late, or later.
+   */
+  #keep(name: string, path: string, args: ReadonlyArray<string>): void {
+    this.#daemon(name, path, args).once("exit", () => {
+      setTimeout(() => {
+        if (!this.#isStopped) this.#keep(name, path, args)
+      }, restartMillis).unref()
+    })
   }
 
   #daemon(name: string, path: string, args: ReadonlyArray<string>): ChildProcess {

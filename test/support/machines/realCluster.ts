@@ -248,6 +248,7 @@ export class RealCluster {
   }
 
   async close(): Promise<void> {
+    this.control.stop()
     for (const node of this.nodes) await node.powerOff().catch((cause) => this.#say(String(cause)))
     this.lan.close()
     restoreSettings(this.#settings)

@@ -91,15 +91,17 @@ export class ExtipOn {
   }
 
   /**
-   * Waits until every kube-proxy leads, for each Service, to just those pods of a Deployment that are ready, all on nodes
-   * that are `allowed`; what is elsewhere is deleted. After an outage of the API server a kube-proxy takes up to half a minute, and
-   * the scheduler may not have heard yet that a node is cordoned.
+   * Waits until every kube-proxy leads, for each Service, from the addresses that it shows to just those pods of a
+   * Deployment that are ready, all on nodes that are `allowed`; what is elsewhere is deleted. After an outage of the API
+   * server a kube-proxy takes up to a minute, and the scheduler may not have heard yet that a node is cordoned.
    */
   async served(name: string, allowed: (node: string) => boolean = () => true): Promise<void> {
     await this.cluster.kubectl(`rollout status deployment/${name} --timeout 120s`)
+    let behind = ""
     await until(
-      `every kube-proxy to know the pods of ${name}`,
+      `every kube-proxy to know the pods and addresses of ${name}`,
       async () => {
+        behind = "no pod is ready, or one is elsewhere"
         const { items } = await this.cluster.get(`pods -l app=${name}`)
         const ready = items.filter(
           ({ metadata, status }: any) =>
@@ -116,8 +118,15 @@ export class ExtipOn {
         const services = (await this.cluster.get("services -A")).items.filter(
           ({ spec }: any) => spec.selector?.app === name
         )
-        for (const { machine } of this.cluster.nodes.filter((node) => node.machine.isOn)) {
-          const rules = await machine.run("nft", ["list", "table", "ip", "kube-proxy"])
+        const shown: ReadonlyArray<string> = services.flatMap(({ spec, status }: any) => [
+          ...(spec.externalIPs ?? []),
+          ...(status.loadBalancer?.ingress ?? []).map(({ ip }: any) => ip)
+        ])
+        for (const node of this.cluster.nodes.filter(({ machine }) => machine.isOn)) {
+          const rules = await node.machine.run("nft", ["list", "table", "ip", "kube-proxy"])
+          behind = `the rules on ${node.name} are behind:\n${rules}`
+          // Of those as well that the node may take over, and has not had yet.
+          if (!shown.every((address) => rules.includes(` ${address} . tcp . `))) return false
           // Service by Service: a busy EndpointSlice controller, or kube-proxy, has one done before the next.
           const led = Array.from(rules.matchAll(/\bdnat .*\b8080\b.*/g), ([rule]) => {
             return new Set(Array.from(rule.matchAll(/(\d+(?:\.\d+){3})(?: \. |:)8080/g), ([, ip]) => ip))
@@ -127,7 +136,11 @@ export class ExtipOn {
         }
         return true
       },
-      { seconds: 90, last: async () => await this.cluster.kubectl("get pods,endpointslices -o wide") }
+      {
+        seconds: 120,
+        last: async () =>
+          `${behind}\n${await this.cluster.kubectl("get services,pods,endpointslices -o wide")}`
+      }
     )
   }
 

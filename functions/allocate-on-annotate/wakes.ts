@@ -10,7 +10,10 @@ import { whyNotShared } from "../domain/sharing.ts"
 const whomItServes = (ledger: Ledger, pool: PoolEntry): ReadonlyArray<Ref> =>
   ledger.nextInTurn(pool.name).map(({ namespace, name }) => ({ namespace, name }))
 
-/** The Services that wait and could be served now: a pool came, grew, or admits others; a namespace has other labels; a node has left an address. */
+/**
+ * The Services that wait and could be served now: a pool came, grew, or admits others; a namespace has other labels; a
+ * Node has left an address.
+ */
 export const servicesThatWait = (ledgerOf: Index<Ledger>): Wakes<any, Service> => ({
   kind: Service,
   keys: (_event: WakeEvent<unknown>, view: View) => {
@@ -25,9 +28,9 @@ const thoseWhoHave = (ledger: Ledger, address: string): ReadonlyArray<string> =>
 ]
 
 /**
- * The Services that have the address on them though its claim is gone; else those that wait for it. `carriedYet` is what was
- * left to the former: the watches of claims and of Services are two, so a Service that has just lost the address may
- * still seem to carry it. Forgotten with the process: then the sweep wakes those that wait.
+ * The Services that have the address on them though its claim is gone; else those that wait for it. `carriedYet` is what
+ * was left to the former: the watches of claims and of Services are two, so a Service that has just lost the address may
+ * still seem to have it. Forgotten with the process: then the sweep wakes those that wait.
  */
 export const servicesThatWaitFor = (
   ledgerOf: Index<Ledger>,
@@ -45,7 +48,7 @@ export const servicesThatWaitFor = (
   }
 })
 
-/** The Services that wait for an address whose claim is gone, and which the last Service that had it on it has lost by now. */
+/** The Services that wait for an address whose claim is gone, and which no Service has on it any more. */
 export const servicesThatWaitForWhatItCarried = (
   ledgerOf: Index<Ledger>,
   carriedYet: Set<string>

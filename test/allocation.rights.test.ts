@@ -1,6 +1,6 @@
 import { expect, it } from "vitest"
 import { upon } from "./support/faults.ts"
-import { all, World } from "./support/world.ts"
+import { all, only, World } from "./support/world.ts"
 
 const lan = { cidr: "10.0.0.0/29", ranges: [["10.0.0.1", "10.0.0.2"]] } as const
 
@@ -79,6 +79,21 @@ it("RequireDualStack holds no IPv4 address while there is no IPv6 one", async ()
 })
 
 it("an address written by hand is claimed for one that may share it by now", async () => {
+  const w = new World(only("allocate-on-annotate"))
+  await w.pool("lan", lan)
+  await w.asking("one", "10.0.0.1", { annotations: { "external-ip-share": "k" } })
+  await w.settle()
+  await w.service("two", {
+    annotations: { "external-ip-share": "k" },
+    spec: { externalIPs: ["10.0.0.1"], ports: [{ port: 81, protocol: "TCP" }] }
+  })
+  await w.settle()
+  const late = w.another()
+  await late.sweep()
+  expect(w.held["10.0.0.1"]).toEqual(["default/one", "default/two"])
+})
+
+it("an address is shared by one who asks for it and one who lists it by hand, whoever comes first", async () => {
   const w = new World()
   await w.asking("one", "10.0.0.1", { annotations: { "external-ip-share": "k" } })
   await w.service("two", {
@@ -88,9 +103,8 @@ it("an address written by hand is claimed for one that may share it by now", asy
   await w.settle()
   await w.pool("lan", lan)
   await w.settle()
-  await w.sweep()
-  await w.sweep()
-  expect(w.held["10.0.0.1"]).toEqual(["default/one", "default/two"])
+  expect(w.held["10.0.0.1"]?.toSorted()).toEqual(["default/one", "default/two"])
+  expect(w.externalIPs("one")).toEqual(["10.0.0.1"])
 })
 
 it("the older of two that wait to share is first, though it was woken together with the younger", async () => {

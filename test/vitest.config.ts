@@ -8,35 +8,32 @@ import { BaseSequencer, type TestSpecification } from "vitest/node"
  * Files with real parts that run side by side. They wait more than they work: for leases, lifetimes and the silence of
  * who has died. More than that, and tests would test each other, as the parts share the machine's cores.
  */
-const sideBySide = 3
+const sideBySide = 4
+/** Each has containers of its own besides. */
+const containersSideBySide = 3
 
-/** What waits for nodes, the longest first: it leaves cores free. */
+/** What waits more than it works, the longest first: it leaves cores free. */
 const waiting = [
   // Of those with thousands of addresses one at a time, beside those with few.
   ...["loss", "random", "nats", "nats-few"],
-  ...["node-loss", "node-conflict", "node-nats", "node-binding", "fleet", "node-asleep", "node-random"],
-  ...["lan", "node-move", "bridge-nats", "lan-observer"]
+  ...["node-loss", "node-conflict", "node-nats", "fleet", "host-failover", "node-binding", "node-asleep"],
+  ...["fleet-host", "bridge-cluster", "node-random", "host-recovery", "bridge-pair", "bridge-nats", "lan"],
+  ...["lan-gate", "bridge-answers", "bridge-connection", "node-move", "lan-observer"]
 ]
-/** What begins first of all that works, so that nothing of it runs on alone at the end. */
-const working = ["host-failover", "bridge-cluster", "fleet-host", "host-recovery", "functions-crash"]
 
-const byRank = (names: ReadonlyArray<string>) => {
-  const rank = ({ moduleId }: TestSpecification) => {
-    const at = names.indexOf(basename(moduleId, ".test.ts"))
-    return at < 0 ? names.length : at
-  }
-  return (one: TestSpecification, other: TestSpecification) =>
-    rank(one) - rank(other) || one.moduleId.localeCompare(other.moduleId)
-}
-
-/** One that waits, and two that work, which take half as long: so the cores are as busy at the end as at the beginning. */
+/**
+ * One that waits and one that works, in turn: so the cores are as busy at the end as at the beginning, and nothing long
+ * runs on alone.
+ */
 class Mixed extends BaseSequencer {
   override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
-    const isWaiting = ({ moduleId }: TestSpecification) => waiting.includes(basename(moduleId, ".test.ts"))
-    const first = files.filter(isWaiting).sort(byRank(waiting))
-    const others = files.filter((file) => !isWaiting(file)).sort(byRank(working))
-    const mixed = first.flatMap((file, index) => [file, ...others.slice(2 * index, 2 * index + 2)])
-    return [...mixed, ...others.slice(2 * first.length)]
+    const rankOf = ({ moduleId }: TestSpecification) => waiting.indexOf(basename(moduleId, ".test.ts"))
+    const first = files.filter((file) => rankOf(file) >= 0).sort((a, b) => rankOf(a) - rankOf(b))
+    const others = files
+      .filter((file) => rankOf(file) < 0)
+      .sort((a, b) => a.moduleId.localeCompare(b.moduleId))
+    const mixed = first.flatMap((file, index) => [file, ...others.slice(index, index + 1)])
+    return [...mixed, ...others.slice(first.length)]
   }
 }
 
@@ -114,7 +111,7 @@ export default defineConfig({
           include: ["test/containers/**/*.test.ts", ...onContainers],
           globalSetup: ["test/containers/globalSetup.ts"],
           env: { EXTIP_PARTS: "containers" },
-          maxWorkers: sideBySide,
+          maxWorkers: containersSideBySide,
           sequence: { groupOrder: 3 },
           testTimeout: 60_000,
           hookTimeout: 120_000

@@ -8,9 +8,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node"
  * Files with real parts that run side by side. They wait more than they work: for leases, lifetimes and the silence of
  * who has died. More than that, and tests would test each other, as the parts share the machine's cores.
  */
-const sideBySide = 4
-/** Each has containers of its own besides. */
-const containersSideBySide = 3
+const sideBySide = 3
 
 /** What waits more than it works, the longest first: it leaves cores free. */
 const waiting = [
@@ -111,7 +109,7 @@ export default defineConfig({
           include: ["test/containers/**/*.test.ts", ...onContainers],
           globalSetup: ["test/containers/globalSetup.ts"],
           env: { EXTIP_PARTS: "containers" },
-          maxWorkers: containersSideBySide,
+          maxWorkers: sideBySide,
           sequence: { groupOrder: 3 },
           testTimeout: 60_000,
           hookTimeout: 120_000

@@ -83,11 +83,11 @@ withParts("a bridge whose connection to the API server", (shared) => {
     await writes.create(names("forgotten", 10))
     await rig.agrees({ wrote: writes.ids })
     proxy.loseOpen()
-    const lost = performance.now()
     await writes.change(names("forgotten", 10))
+    // Nothing else tells: of a connection that only waits to be told something, TCP says nothing for ever.
+    const trouble = await bridge.says("Trouble", 1, 10)
+    assert.match(trouble.message, /nothing was heard for 1.5 s/)
     await rig.agrees({ wrote: writes.ids, seconds: 30 })
-    assert.isBelow(performance.now() - lost, 4 * silenceMillis)
-    assert.isAtLeast(bridge.count("Trouble"), 1)
   })
 
   it("is slow and late gets every event in its order", async () => {

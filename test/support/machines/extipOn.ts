@@ -137,7 +137,7 @@ export class ExtipOn {
         return true
       },
       {
-        seconds: 120,
+        seconds: 90,
         last: async () =>
           `${behind}\n${await this.cluster.kubectl("get services,pods,endpointslices -o wide")}`
       }

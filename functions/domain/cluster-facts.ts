@@ -1,6 +1,6 @@
 import { type Cidr, canonicalAddress, familyOf, parseCidr, unusableNetworks } from "./addresses.ts"
 import type { Node, Service } from "./kinds.ts"
-import { Networks, Owners } from "./networks.ts"
+import { type BlockedListener, Networks, Owners } from "./networks.ts"
 import { allocatedOf } from "./publishing.ts"
 import type { AddressFacts } from "./security.ts"
 
@@ -11,9 +11,7 @@ export interface NetworkOptions {
 }
 
 /** Who is told when single addresses, or whole networks, become unusable for Services or usable again. */
-export interface FactsListener {
-  readonly blocked: (address: string) => void
-  readonly unblocked: (address: string) => void
+export interface FactsListener extends BlockedListener {
   readonly networksChanged: (changed: ReadonlyArray<Cidr>) => void
 }
 
@@ -92,7 +90,7 @@ export class ClusterFacts implements AddressFacts {
   }
 
   applyNode(name: string, before: Node | undefined, after: Node | undefined): void {
-    this.follow(this.nodes, name, addressesOfNode(before), addressesOfNode(after))
+    this.nodes.follow(name, addressesOfNode(before), addressesOfNode(after), this.listener)
     const [hadCidrs, hasCidrs] = [podCidrsOfNode(before), podCidrsOfNode(after)]
     const added = [...hasCidrs.values()].filter(({ text }) => !hadCidrs.has(text))
     const removed = [...hadCidrs.values()].filter(({ text }) => !hasCidrs.has(text))
@@ -102,20 +100,7 @@ export class ClusterFacts implements AddressFacts {
   }
 
   applyService(key: string, before: Service | undefined, after: Service | undefined): void {
-    this.follow(this.clusterIPs, key, clusterIPsOf(before), clusterIPsOf(after))
-    this.follow(this.carriers, key, carriedBy(before), carriedBy(after))
-  }
-
-  private follow(owners: Owners, owner: string, had: ReadonlySet<string>, has: ReadonlySet<string>): void {
-    for (const address of has) {
-      if (had.has(address)) continue
-      owners.add(address, owner)
-      this.listener.blocked(address)
-    }
-    for (const address of had) {
-      if (has.has(address)) continue
-      owners.remove(address, owner)
-      this.listener.unblocked(address)
-    }
+    this.clusterIPs.follow(key, clusterIPsOf(before), clusterIPsOf(after), this.listener)
+    this.carriers.follow(key, carriedBy(before), carriedBy(after), this.listener)
   }
 }

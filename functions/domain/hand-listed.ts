@@ -1,7 +1,7 @@
 import { type Cidr, cidrContains } from "./addresses.ts"
 import { type Applicant, mayUse } from "./eligibility.ts"
 import type { Service } from "./kinds.ts"
-import { Owners } from "./networks.ts"
+import { type BlockedListener, Owners } from "./networks.ts"
 import type { PoolIndex } from "./pool-index.ts"
 import { handWrittenOf } from "./publishing.ts"
 
@@ -9,12 +9,6 @@ interface Listing {
   readonly namespace: string
   readonly labels: Applicant["labels"]
   readonly addresses: ReadonlyArray<string>
-}
-
-/** Who is told when an address is listed by one more Service that may have it, or by one less. */
-export interface HandListedListener {
-  readonly listed: (address: string) => void
-  readonly unlisted: (address: string) => void
 }
 
 const listingOf = (service: Service | undefined): Listing | undefined => {
@@ -34,7 +28,7 @@ export class HandListed {
   private readonly pools: PoolIndex
   private readonly applicant: (namespace: string, labels: Applicant["labels"]) => Applicant
   private readonly externalCidrs: ReadonlyArray<Cidr>
-  private readonly listener: HandListedListener
+  private readonly listener: BlockedListener
   /** `namespace/name` → what the Service lists, whether it may have it or not. */
   private readonly listings = new Map<string, Listing>()
   private readonly listers = new Owners()
@@ -45,7 +39,7 @@ export class HandListed {
     pools: PoolIndex,
     applicant: (namespace: string, labels: Applicant["labels"]) => Applicant,
     externalCidrs: ReadonlyArray<Cidr>,
-    listener: HandListedListener
+    listener: BlockedListener
   ) {
     this.pools = pools
     this.applicant = applicant
@@ -83,14 +77,7 @@ export class HandListed {
     const has = new Set(listing?.addresses.filter((address) => this.mayHave(address, listing)))
     if (has.size === 0) this.allowed.delete(key)
     else this.allowed.set(key, has)
-    for (const address of has.difference(had)) {
-      this.listers.add(address, key)
-      this.listener.listed(address)
-    }
-    for (const address of had.difference(has)) {
-      this.listers.remove(address, key)
-      this.listener.unlisted(address)
-    }
+    this.listers.follow(key, had, has, this.listener)
   }
 
   private mayHave(address: string, { namespace, labels }: Listing): boolean {

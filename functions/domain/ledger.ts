@@ -6,6 +6,7 @@ import { mayUse, whyNotEligible } from "./eligibility.ts"
 import { HandListed } from "./hand-listed.ts"
 import { serviceKeyOf } from "./holding.ts"
 import type { IpClaim, IpClaimPool, Namespace, Node, Service } from "./kinds.ts"
+import type { BlockedListener } from "./networks.ts"
 import type { LivePool, Occupancy, PoolEntry } from "./pool-entry.ts"
 import { PoolIndex } from "./pool-index.ts"
 import type { Addresses, Auto, RequestOptions } from "./requests.ts"
@@ -67,18 +68,18 @@ export class Ledger {
     })
     this.poolIndex = new PoolIndex(occupancy)
     this.waitingServices = new WaitingServices(this.poolIndex, options)
+    const blocking: BlockedListener = {
+      blocked: (address) => this.taken.take(address),
+      unblocked: (address) => this.taken.giveBack(address)
+    }
     this.handListed = new HandListed(
       this.poolIndex,
       (namespace, labels) => this.waitingServices.applicant(namespace, labels),
       options.externalCidrs ?? [],
-      {
-        listed: (address) => this.taken.take(address),
-        unlisted: (address) => this.taken.giveBack(address)
-      }
+      blocking
     )
     this.facts = new ClusterFacts(options, {
-      blocked: (address) => this.taken.take(address),
-      unblocked: (address) => this.taken.giveBack(address),
+      ...blocking,
       networksChanged: (changed) => this.poolIndex.networksChanged(changed)
     })
   }

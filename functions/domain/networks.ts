@@ -1,5 +1,11 @@
 import { type AddressNumber, type Cidr, familyOf, numberOf } from "./addresses.ts"
 
+/** Who is told when an address becomes unusable for others, by one more owner, or by one less. */
+export interface BlockedListener {
+  readonly blocked: (address: string) => void
+  readonly unblocked: (address: string) => void
+}
+
 /** Addresses with owners. Two objects may claim one for a moment: their events are in no particular order. */
 export class Owners {
   /** Address → its owners, in order. */
@@ -18,11 +24,28 @@ export class Owners {
     return this.owners.keys()
   }
 
-  add(address: string, owner: string): void {
+  /** Takes over what the owner has, of what it had; tells of each address that it has got or lost. */
+  follow(
+    owner: string,
+    had: ReadonlySet<string>,
+    has: ReadonlySet<string>,
+    { blocked, unblocked }: BlockedListener
+  ): void {
+    for (const address of has.difference(had)) {
+      this.add(address, owner)
+      blocked(address)
+    }
+    for (const address of had.difference(has)) {
+      this.remove(address, owner)
+      unblocked(address)
+    }
+  }
+
+  private add(address: string, owner: string): void {
     this.owners.set(address, [...(this.owners.get(address) ?? []), owner].sort())
   }
 
-  remove(address: string, owner: string): void {
+  private remove(address: string, owner: string): void {
     const left = (this.owners.get(address) ?? []).filter((other) => other !== owner)
     if (left.length > 0) this.owners.set(address, left)
     else this.owners.delete(address)

@@ -66,30 +66,24 @@ export const claimStateOf = (
   }
   if (newest === undefined && status.phase === "Conflict") return undefined
   const had = node === undefined ? "hasNot" : holdingOf(name, node, fleet)
-  if (node !== undefined && had !== "hasNot") {
-    if (!isGone(node, fleet)) return undefined
-    // Nobody has taken it over. When the whole cluster comes back with nothing in JetStream, it is theirs again.
-    if (placed === undefined || placed === node) {
-      const last = { node, ...(link === undefined ? {} : { link }), ...(mac === undefined ? {} : { mac }) }
-      return {
-        phase: "Pending",
-        ...last,
-        ...ever,
-        reason: "NodeLost",
-        message: `${node}, which had it, is lost`
-      }
-    }
+  const isLost = node !== undefined && had !== "hasNot"
+  if (isLost && !isGone(node, fleet)) return undefined
+  // Nobody has taken it over. When the whole cluster comes back with nothing in JetStream, it is theirs again, though
+  // they say that they have nothing before it is placed with them.
+  const isTheirs = isLost || (node !== undefined && !fleet.reports(name).has(node))
+  const last =
+    isTheirs && (placed === undefined || placed === node)
+      ? { node, ...(link === undefined ? {} : { link }), ...(mac === undefined ? {} : { mac }) }
+      : undefined
+  const pending = { phase: "Pending", ...last, ...ever } as const
+  if (isLost && last !== undefined) {
+    return { ...pending, reason: "NodeLost", message: `${node}, which had it, is lost` }
   }
   if (placed !== undefined) {
-    return {
-      phase: "Pending",
-      ...ever,
-      reason: "WaitingForNode",
-      message: `${placed} is to put it on a link`
-    }
+    return { ...pending, reason: "WaitingForNode", message: `${placed} is to put it on a link` }
   }
   const message = `no node has been chosen; extip why assign-on-claim ipclaim/${name} says why`
-  return { phase: "Pending", ...ever, reason: "NotPlaced", message }
+  return { ...pending, reason: "NotPlaced", message }
 }
 
 /**

@@ -131,6 +131,30 @@ describe("a claim's status says", () => {
       { phase: "Pending", reason: "NodeLost", node: "n9" }
     ],
     [
+      "whose it was, when that node is back without it before anybody has placed it there, JetStream being new",
+      (fleet) => fleet.inventory("n1", []),
+      bound,
+      { phase: "Pending", reason: "NotPlaced", node: "n1", link: "eth0", boundAt: bound.boundAt }
+    ],
+    [
+      "whose it was until that node has it again",
+      (fleet, view) => {
+        fleet.inventory("n1", [])
+        return placeOn(fleet, view, name, "n1")
+      },
+      bound,
+      { phase: "Pending", reason: "WaitingForNode", node: "n1" }
+    ],
+    [
+      "no node while another one is to have it",
+      (fleet, view) => {
+        fleet.inventory("n1", [])
+        return placeOn(fleet, view, name, "n2")
+      },
+      bound,
+      { phase: "Pending", reason: "WaitingForNode", patch: expect.objectContaining({ node: null }) }
+    ],
+    [
       "that the node has it no more that came back without it",
       (fleet) => {
         fleet.report(said("n1", "bound", 2))

@@ -103,9 +103,7 @@ withNats("the fleet on NATS", () => {
   it("hands 5,000 claims to their standbys in a handful of batches", async () => {
     const follower = await another()
     await follower.place(...placesOf(5_000, "a", "b"))
-    const began = performance.now()
     expect(await follower.place(...placesOf(5_000, "b", "c"))).toBe(undefined)
-    const took = performance.now() - began
     const batches = new Set<string>()
     let messages = 0
     await readAll(client.js, { stream: "KV_assignments", filters: ["$KV.assignments.>"] }, (message) => {
@@ -114,7 +112,6 @@ withNats("the fleet on NATS", () => {
     })
     expect(messages).toBe(15_000)
     expect(batches.size).toBe(16)
-    expect(took).toBeLessThan(10_000)
     expect(follower.access.state.heldBy("b").size).toBe(5_000)
     expect(follower.access.state.standingBy("c").size).toBe(5_000)
     expect(follower.access.state.heldBy("a").size).toBe(0)

@@ -5,7 +5,7 @@ import { ConfigMap, ConfigMaps } from "../support/configMaps.ts"
 import { withParts } from "../support/parts.ts"
 import type { Program } from "../support/programs.ts"
 import { Stack } from "../support/stack.ts"
-import { stays, until } from "../support/until.ts"
+import { until } from "../support/until.ts"
 
 withParts("two function hosts", (shared) => {
   let stack: Stack
@@ -55,24 +55,6 @@ withParts("two function hosts", (shared) => {
     const all = await allDone("pinned", 20, 10)
     expect(new Set(all.map(({ doneBy }) => doneBy)).size).toBe(1)
     expect(all.every(({ begunBy, doneBy }) => begunBy === doneBy)).toBe(true)
-  })
-
-  it("leave it to that one for as long as it is there, however little there is to do", async () => {
-    const active = (await signed("pinned"))[0]!.doneBy!
-    /** What the server calls the active host; another host has another one, and so has the same one anew. */
-    const pinned = async () => {
-      const seen = await stack.client.jsm.consumers.info("KUBE", "sign-on-change")
-      const { priority_groups } = seen as { priority_groups?: ReadonlyArray<{ pinned_client_id?: string }> }
-      return priority_groups?.[0]?.pinned_client_id
-    }
-    const pin = await pinned()
-    expect(pin).toBeTruthy()
-    for (let second = 0; second < 20; second++) {
-      await maps.create(`rest-${second}`, { millis: "0" })
-      await stays("the same host is the active one", async () => (await pinned()) === pin, 1_000)
-    }
-    const all = await allDone("rest", 20, 10)
-    expect(new Set(all.map(({ doneBy }) => doneBy))).toEqual(new Set([active]))
   })
 
   it("lose nothing when the active one is killed at work: the other goes on", async () => {

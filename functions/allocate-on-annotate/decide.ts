@@ -172,9 +172,13 @@ const certain = (
   }
   if (claim !== undefined) {
     const pool = claim.spec.pool
+    // As free-on-delete has it: what it would take back is not given.
+    if (request.pool !== undefined && (pool ?? request.pool) !== request.pool) {
+      return Result.fail(new AddressTaken({ address, why: `was taken from pool ${pool}` }))
+    }
     const mine = (claim.spec.services ?? []).find((entry) => isEntryOf(entry, service))
     // What its author wrote by hand others may list too: it becomes the Service's own only if they may share it.
-    const why = mine?.origin === "allocated" ? undefined : whyNotShared(claim, service, request.share, find)
+    const why = whyNotShared(claim, service, request.share, find)
     if (why !== undefined) return Result.fail(new AddressTaken({ address, why }))
     if (mine !== undefined) return Result.succeed({ address, pool, claim })
   }
@@ -206,9 +210,8 @@ const any = (
     const mine = (claim.spec.services ?? []).some(
       (entry) =>
         isEntryOf(entry, service) &&
-        (entry.origin === "allocated" ||
-          (pools.some(({ addresses }) => addresses?.contains(address)) &&
-            whyNotShared(claim, service, request.share, find) === undefined))
+        (entry.origin === "allocated" || pools.some(({ addresses }) => addresses?.contains(address))) &&
+        whyNotShared(claim, service, request.share, find) === undefined
     )
     const rightPool =
       request.pool === undefined || claim.spec.pool === undefined || claim.spec.pool === request.pool

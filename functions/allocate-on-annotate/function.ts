@@ -11,13 +11,14 @@ import { keepWhatItCarries } from "./keep.ts"
 import { PutBacks } from "./put-backs.ts"
 import {
   servicesThatHaveLostTheirClaim,
+  servicesThatShowWithoutClaim,
   servicesThatWait,
   servicesThatWaitFor,
   servicesThatWaitForWhatItCarried,
   servicesThatWaitToShare,
   servicesThatWaitToShareWithIt
 } from "./wakes.ts"
-import { giveBack, hold, publish } from "./writes.ts"
+import { giveBack, hold, leaveUnshared, publish } from "./writes.ts"
 
 /**
  * Gives a Service that asks for one exactly one external address (of each family that it asks for).
@@ -27,7 +28,7 @@ import { giveBack, hold, publish } from "./writes.ts"
  *
  * Reads   the Service, and in the ledger which older ones wait too; pools and claims; Namespaces, which pools select by;
  *         Nodes, whose addresses nobody is given. From the API server itself, before it takes an address off, claims
- *         again what the Service carries, or takes a claim over: that claim and the Service.
+ *         again what the Service carries, takes a claim over, or enters other ports: that claim and the Service.
  * Writes  in this order: one IpClaim per address, or the Service into one that is to be shared (its name is the lock on
  *         the address); then annotation and address on the Service (its resource version is the lock on the Service),
  *         for a LoadBalancer in its status. Takes back: claims of its own that lost the race; what a copied annotation
@@ -47,6 +48,7 @@ export const allocateOnAnnotate = (settings: Settings) => {
       // Whoever was to be next is gone: then others are.
       Service.deleted.wakes(servicesThatWait(ledgerOf)),
       IpClaimPool.specChanged.wakes(servicesThatHaveLostTheirClaim(ledgerOf)),
+      IpClaimPool.specChanged.wakes(servicesThatShowWithoutClaim(ledgerOf)),
       IpClaimPool.specChanged.wakes(servicesThatWait(ledgerOf)),
       IpClaimPool.deleted.wakes(servicesThatWait(ledgerOf)),
       IpClaim.deleted.wakes(servicesThatWaitFor(ledgerOf, carriedYet)),
@@ -73,7 +75,9 @@ export const allocateOnAnnotate = (settings: Settings) => {
       const request = requestOf(service, settings)
       const carried = allocatedOf(service)
       const kept =
-        carried.length > 0 ? yield* keepWhatItCarries(service, { ledgerOf, request, putBacks }) : undefined
+        carried.length > 0
+          ? yield* keepWhatItCarries(service, { ledgerOf, request, putBacks, options: settings })
+          : undefined
       if (request._tag === "Refused") {
         return yield* new RequestRefused({ reason: request.reason, detail: request.message })
       }
@@ -88,6 +92,7 @@ export const allocateOnAnnotate = (settings: Settings) => {
       // It has what it needs; a second family is welcome, and can be had or not.
       const isOptional = carried.length > 0 && open._tag === "Auto" && open.needsAll !== true
       if (isOptional && Result.isFailure(chosen)) return kept
+      if (Result.isFailure(chosen) && carried.length === 0) yield* leaveUnshared(service, ledger, open.share)
       const choices = yield* Effect.fromResult(chosen)
       const addresses = choices.map(({ address }) => address)
       // In the same turn as the choice: no other handler of this process comes in between.

@@ -2,11 +2,20 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type Index, Kube, type KubeFailure, refOf } from "#runtime"
 import { claimName, familyOf } from "../domain/addresses.ts"
-import { addressOfClaim, entryOf, isNamedBy, isSameEntry, newClaim, serviceKeyOf } from "../domain/holding.ts"
+import {
+  addressOfClaim,
+  entryOf,
+  isEntryOf,
+  isNamedBy,
+  isSameEntry,
+  newClaim,
+  serviceKeyOf,
+  whyReleased
+} from "../domain/holding.ts"
 import { type ClaimedService, IpClaim, Namespace, Service } from "../domain/kinds.ts"
 import type { Ledger, PoolEntry } from "../domain/ledger.ts"
 import { allocatedOf, isPublished } from "../domain/publishing.ts"
-import { annotationOf, annotations, type Request } from "../domain/requests.ts"
+import { annotationOf, annotations, type Request, type RequestOptions } from "../domain/requests.ts"
 import { whyNotShared } from "../domain/sharing.ts"
 import { at } from "../shared/at.ts"
 import { withdraw } from "../shared/withdraw.ts"
@@ -19,6 +28,7 @@ export interface Keeping {
   readonly ledgerOf: Index<Ledger>
   readonly request: Request
   readonly putBacks: PutBacks
+  readonly options: RequestOptions
 }
 
 /** Whether the Service asks for this address, which no claim holds, or at least for nothing else. */
@@ -37,7 +47,7 @@ const isAskedFor = (request: Request, address: string, ledger: Ledger): boolean 
  */
 export const keepWhatItCarries = Effect.fnUntraced(function* (
   service: Service,
-  { ledgerOf, request, putBacks }: Keeping
+  { ledgerOf, request, putBacks, options }: Keeping
 ) {
   const kube = yield* Kube
   const ledger = kube.index(ledgerOf)
@@ -82,7 +92,7 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
         mended.push(`adopted ${address} into pool ${pool.name}`)
       }
     } else if (isNamedBy(claim, service)) {
-      if (yield* isOutdated(claim, entry))
+      if (yield* isOutdated(service, claim, entry))
         mended.push(`entered the Service's ports into ${claim.metadata.name}`)
       const why = whyNotShared(claim, service, entry.share, (other) => kube.find(Service, other))
       if (why !== undefined) trouble ??= new SharingBroken({ address, why })
@@ -101,6 +111,15 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
     return message
   }
   if (trouble?._tag === "Unclaimable") return yield* trouble
+  // It takes two writes to take an address off a LoadBalancer: what is gone after the first is not put back.
+  const isBeingFreed = carried.some((address) => {
+    const claim = ledger.claim(address)
+    const mine = claim?.spec.services?.find((one) => isEntryOf(one, service))
+    return (
+      claim !== undefined && mine !== undefined && whyReleased(claim, mine, service, options) !== undefined
+    )
+  })
+  if (isBeingFreed) return mended.length === 0 ? undefined : mended.join(", ")
   if (yield* putBack(service, carried, putBacks)) mended.push(`published ${carried.join(" and ")} again`)
   if (trouble !== undefined) return yield* trouble
   return mended.length === 0 ? undefined : mended.join(", ")
@@ -140,11 +159,16 @@ const takeOff = Effect.fnUntraced(function* (service: Service, gone: ReadonlyArr
 })
 
 /** Ports and key in a claim are what sharing is decided by, so they follow the Service. */
-const isOutdated = Effect.fnUntraced(function* (claim: IpClaim, entry: ClaimedService) {
+const isOutdated = Effect.fnUntraced(function* (service: Service, claim: IpClaim, entry: ClaimedService) {
   const kube = yield* Kube
   const present = claim.spec.services ?? []
   const mine = present.find((one) => one.uid === entry.uid)
   if (mine === undefined || isSameEntry(mine, entry)) return false
+  // A host that was cut off for a while may have an older one in mind.
+  const now = yield* kube.get(Service, refOf(service))
+  if (now?.metadata.resourceVersion !== service.metadata.resourceVersion) {
+    return yield* new Overtaken({ detail: "the Service is another one by now" })
+  }
   const services = present.map((one) => (one.uid === entry.uid ? entry : one))
   yield* kube.patch(IpClaim, refOf(claim), at(claim), { spec: { services } })
   return true

@@ -113,3 +113,7 @@ const whoMayShare = (claim: IpClaim, view: View, ledgerOf: Index<Ledger>): Reado
 /** The Services that carry an address of this pool which no claim holds. */
 export const servicesThatHaveLostTheirClaim = (ledgerOf: Index<Ledger>) =>
   servicesWithoutClaimIn(ledgerOf, (ledger) => ledger.carriedWithoutClaim())
+
+/** The Services that show an address of this pool which no claim holds: they adopt it. */
+export const servicesThatShowWithoutClaim = (ledgerOf: Index<Ledger>) =>
+  servicesWithoutClaimIn(ledgerOf, (ledger) => ledger.listedWithoutClaim())

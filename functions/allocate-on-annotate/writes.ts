@@ -1,9 +1,11 @@
 import * as Effect from "effect/Effect"
-import { type Conflict, Kube, type NotFound, refOf } from "#runtime"
+import { type Conflict, Kube, type NotFound, refKey, refOf } from "#runtime"
 import { addressOfClaim, entryOf, isEntryOf, newClaim, serviceKeyOf } from "../domain/holding.ts"
 import { type ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
+import type { Ledger } from "../domain/ledger.ts"
 import { allocatedOf, ingressPatch, publishPatch, publishWhere } from "../domain/publishing.ts"
 import { annotations } from "../domain/requests.ts"
+import { whyNotShared } from "../domain/sharing.ts"
 import { at } from "../shared/at.ts"
 import { type Choice, Overtaken } from "./decide.ts"
 
@@ -91,10 +93,35 @@ export const giveBack = Effect.fnUntraced(function* (
   const carried = now === undefined ? [] : allocatedOf(now)
   for (const claim of claims) {
     if (isMine && (carried.length === 0 || carried.includes(addressOfClaim(claim)))) continue
-    const others = (claim.spec.services ?? []).filter((entry) => !isEntryOf(entry, service))
-    yield* others.length === 0
-      ? kube.remove(IpClaim, refOf(claim), at(claim))
-      : kube.patch(IpClaim, refOf(claim), at(claim), { spec: { services: others } })
+    yield* leave(service, claim)
   }
   return yield* lost
+})
+
+/** Takes the Service out of the claim, and deletes that if it then names nobody. */
+export const leave = Effect.fnUntraced(function* (service: Service, claim: IpClaim) {
+  const kube = yield* Kube
+  const others = (claim.spec.services ?? []).filter((entry) => !isEntryOf(entry, service))
+  yield* others.length === 0
+    ? kube.remove(IpClaim, refOf(claim), at(claim))
+    : kube.patch(IpClaim, refOf(claim), at(claim), { spec: { services: others } })
+})
+
+/**
+ * Takes the Service out of the claims that it was entered into while it could share them, and may not publish any more:
+ * its ports or its key have changed before it was given the address.
+ */
+export const leaveUnshared = Effect.fnUntraced(function* (
+  service: Service,
+  ledger: Ledger,
+  share: string | undefined
+) {
+  const kube = yield* Kube
+  for (const claim of ledger.claimsOf(refKey(refOf(service)))) {
+    const isEntered = claim.spec.services?.some(
+      (entry) => isEntryOf(entry, service) && entry.origin === "allocated"
+    )
+    const why = whyNotShared(claim, service, share, (other) => kube.find(Service, other))
+    if (isEntered && why !== undefined) yield* leave(service, claim)
+  }
 })

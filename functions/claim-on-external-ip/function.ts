@@ -1,13 +1,13 @@
 import * as Effect from "effect/Effect"
 import { create, defineFunction, Kube, patch, read, refOf } from "#runtime"
 import { entryOf, newClaim } from "../domain/holding.ts"
-import { IpClaim, IpClaimPool, Service } from "../domain/kinds.ts"
+import { IpClaim, IpClaimPool, Namespace, Node, Service } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
 import { handWrittenOf } from "../domain/publishing.ts"
 import { annotationOf, annotations } from "../domain/requests.ts"
 import type { Settings } from "../domain/settings.ts"
 import { ExternalIpsRefused, judgeExternalIps } from "./decide.ts"
-import { servicesThatListIt, servicesThatListWithoutClaim } from "./wakes.ts"
+import { servicesThatList, servicesThatListIt } from "./wakes.ts"
 
 /**
  * Claims the addresses that a Service's author wrote into `spec.externalIPs`, so that they are bound.
@@ -24,7 +24,12 @@ export const claimOnExternalIp = (settings: Settings) => {
     on: [
       Service.changed,
       IpClaim.deleted.wakes(servicesThatListIt(ledgerOf)),
-      IpClaimPool.specChanged.wakes(servicesThatListWithoutClaim(ledgerOf))
+      IpClaimPool.specChanged.wakes(servicesThatList(ledgerOf)),
+      IpClaimPool.deleted.wakes(servicesThatList(ledgerOf)),
+      Namespace.changed.wakes(servicesThatList(ledgerOf)),
+      Node.changed.wakes(servicesThatList(ledgerOf)),
+      Node.deleted.wakes(servicesThatList(ledgerOf)),
+      Service.deleted.wakes(servicesThatList(ledgerOf))
     ],
     when: function listsExternalIpsByHand(service: Service) {
       const { addresses, unparsable } = handWrittenOf(service)

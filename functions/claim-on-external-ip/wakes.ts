@@ -3,7 +3,6 @@ import { addressOfClaimName } from "../domain/addresses.ts"
 import { refOfServiceKey } from "../domain/holding.ts"
 import { type IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
-import { servicesWithoutClaimIn } from "../shared/wakes.ts"
 
 /** The Services that list the address of this claim by hand: they have it still, and it is to be claimed for them again. */
 export const servicesThatListIt = (ledgerOf: Index<Ledger>): Wakes<IpClaim, Service> => ({
@@ -14,6 +13,11 @@ export const servicesThatListIt = (ledgerOf: Index<Ledger>): Wakes<IpClaim, Serv
   }
 })
 
-/** The Services that list an address of this pool which no claim holds: they were there before the pool. */
-export const servicesThatListWithoutClaim = (ledgerOf: Index<Ledger>) =>
-  servicesWithoutClaimIn(ledgerOf, (ledger) => ledger.listedWithoutClaim())
+/** The Services that list an address which no claim holds: what was in their way may be gone. */
+export const servicesThatList = (ledgerOf: Index<Ledger>): Wakes<any, Service> => ({
+  kind: Service,
+  keys: (_event, view: View) =>
+    Array.from(view.index(ledgerOf).listedWithoutClaim()).flatMap(([, services]) =>
+      services.map(refOfServiceKey)
+    )
+})

@@ -40,10 +40,12 @@ export class ClaimIndex {
     return this.named(this.byService.get(key))
   }
 
-  /** Whether a claim holds an address that was given to the Service, and not just one that its author wrote by hand. */
-  isGiven(key: string): boolean {
-    return this.ofService(key).some(({ spec: { services = [] } }) =>
+  /** The addresses that claims hold for the Service because they were given to it, not those that its author wrote by hand. */
+  givenTo(key: string): ReadonlyArray<string> {
+    return this.ofService(key).flatMap(({ metadata: { name: claim }, spec: { services = [] } }) =>
       services.some(({ namespace, name, origin }) => origin === "allocated" && `${namespace}/${name}` === key)
+        ? [this.entries.get(claim)!.address]
+        : []
     )
   }
 

@@ -3,7 +3,8 @@ import { type Applicant, mayUse } from "./eligibility.ts"
 import type { Service } from "./kinds.ts"
 import { type BlockedListener, Owners } from "./networks.ts"
 import type { PoolIndex } from "./pool-index.ts"
-import { handWrittenOf } from "./publishing.ts"
+import { allocatedOf, handWrittenOf, shownOf } from "./publishing.ts"
+import { type RequestOptions, requestOf, wantsAddress } from "./requests.ts"
 
 interface Listing {
   readonly namespace: string
@@ -11,24 +12,26 @@ interface Listing {
   readonly addresses: ReadonlyArray<string>
 }
 
-const listingOf = (service: Service | undefined): Listing | undefined => {
-  if (service === undefined || (service.spec?.externalIPs ?? []).length === 0) return undefined
-  if (service.metadata.deletionTimestamp !== undefined) return undefined
-  const { addresses } = handWrittenOf(service)
+const listingOf = (service: Service | undefined, options: RequestOptions): Listing | undefined => {
+  if (service === undefined || service.metadata.deletionTimestamp !== undefined) return undefined
+  // What it shows, from another controller or a backup, it is to be given, and nobody else before it.
+  const isToAdopt = allocatedOf(service).length === 0 && wantsAddress(requestOf(service, options))
+  const addresses = isToAdopt ? shownOf(service) : handWrittenOf(service).addresses
   const { namespace = "", labels = {} } = service.metadata
   return addresses.length === 0 ? undefined : { namespace, labels, addresses }
 }
 
 /**
- * The addresses that Services list by hand and may have: out of a pool that gives and admits them, or out of
- * --external-cidrs. They are theirs, whether they have been claimed yet or somebody has deleted the claim. What a Service
- * lists and may not have keeps nobody from it.
+ * The addresses that Services list by hand, or show while they ask for one, and may have: out of a pool that gives and
+ * admits them, or out of --external-cidrs. They are theirs, whether they have been claimed yet or somebody has deleted the
+ * claim. What a Service lists and may not have keeps nobody from it.
  */
 export class HandListed {
   private readonly pools: PoolIndex
   private readonly applicant: (namespace: string, labels: Applicant["labels"]) => Applicant
   private readonly externalCidrs: ReadonlyArray<Cidr>
   private readonly listener: BlockedListener
+  private readonly options: RequestOptions
   /** `namespace/name` → what the Service lists, whether it may have it or not. */
   private readonly listings = new Map<string, Listing>()
   private readonly listers = new Owners()
@@ -39,8 +42,10 @@ export class HandListed {
     pools: PoolIndex,
     applicant: (namespace: string, labels: Applicant["labels"]) => Applicant,
     externalCidrs: ReadonlyArray<Cidr>,
-    listener: BlockedListener
+    listener: BlockedListener,
+    options: RequestOptions
   ) {
+    this.options = options
     this.pools = pools
     this.applicant = applicant
     this.externalCidrs = externalCidrs
@@ -58,7 +63,7 @@ export class HandListed {
   }
 
   applyService(key: string, after: Service | undefined): void {
-    const listing = listingOf(after)
+    const listing = listingOf(after, this.options)
     if (listing === undefined && !this.listings.has(key)) return
     if (listing === undefined) this.listings.delete(key)
     else this.listings.set(key, listing)

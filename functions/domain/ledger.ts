@@ -76,7 +76,8 @@ export class Ledger {
       this.poolIndex,
       (namespace, labels) => this.waitingServices.applicant(namespace, labels),
       options.externalCidrs ?? [],
-      blocking
+      blocking,
+      options
     )
     this.facts = new ClusterFacts(options, {
       ...blocking,

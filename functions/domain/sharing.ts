@@ -42,7 +42,7 @@ export const whyNotShared = (
 export function* sharable(
   ledger: Ledger,
   service: Service,
-  { share }: Auto | Addresses,
+  { share, pool: wanted }: Auto | Addresses,
   pools: ReadonlyArray<PoolEntry>,
   find: (entry: ClaimedService) => Service | undefined
 ): Iterable<{ readonly claim: IpClaim; readonly address: string; readonly pool: string }> {
@@ -52,6 +52,8 @@ export function* sharable(
     for (const claim of claims) {
       const address = addressOfClaim(claim)
       if (pool.addresses?.contains(address) !== true || isDisputed(claim)) continue
+      // As free-on-delete has it: what it would take back is not given.
+      if (wanted !== undefined && (claim.spec.pool ?? wanted) !== wanted) continue
       if (whyNotShared(claim, service, share, find) === undefined) yield { claim, address, pool: pool.name }
     }
   }

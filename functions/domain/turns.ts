@@ -1,3 +1,4 @@
+import { familyOf } from "./addresses.ts"
 import type { ClaimIndex } from "./claim-index.ts"
 import { whyNotEligible } from "./eligibility.ts"
 import type { LivePool } from "./pool-entry.ts"
@@ -25,25 +26,34 @@ export const freeCountOf = (pool: LivePool | undefined, { taken }: Pick<World, "
 
 /** Whether a waiting Service could be served now, by an address of this pool among others. */
 const couldTake = ({ key, namespace, labels, request }: Waiting, pool: LivePool, world: World): boolean => {
-  if (world.claims.isGiven(key) || world.taken.isReservedFor(key)) return false
+  if (world.taken.isReservedFor(key)) return false
+  // Its host died, or its other address could not be had: of what it has it waits for nothing.
+  const given = world.claims.givenTo(key)
   const applicant = world.waiting.applicant(namespace, labels)
   if (request._tag === "Addresses") {
-    return request.addresses.every(
-      (address) =>
-        !world.isTaken(address, key) &&
-        world.pools
-          .around(address)
-          .some((each) => each.offers(address) && whyNotEligible(each, applicant, request) === undefined)
-    )
+    const open = request.addresses.filter((address) => !given.includes(address))
+    const isOffered = (address: string): boolean =>
+      !world.isTaken(address, key) &&
+      world.pools
+        .around(address)
+        .some((each) => each.offers(address) && whyNotEligible(each, applicant, request) === undefined)
+    return open.some((address) => pool.offers(address)) && open.every(isOffered)
   }
+  const has = (family: string | undefined): boolean => given.some((address) => familyOf(address) === family)
+  if (has(pool.addresses?.family)) return false
   const offers = (other: LivePool, family: string): boolean =>
     other.addresses?.family === family &&
     other.available > 0 &&
     whyNotEligible(other, applicant, request) === undefined
-  const needed = request.needsAll === true ? request.families : [request.families[0]]
-  return needed.every(
-    (family) =>
-      family === pool.addresses?.family || world.pools.inOrder().some((other) => offers(other, family))
+  const needed = (request.needsAll === true ? request.families : request.families.slice(0, 1)).filter(
+    (family) => !has(family)
+  )
+  return (
+    needed.length > 0 &&
+    needed.every(
+      (family) =>
+        family === pool.addresses?.family || world.pools.inOrder().some((other) => offers(other, family))
+    )
   )
 }
 

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import { Kube, refOf } from "#runtime"
 import { Service } from "../domain/kinds.ts"
-import { ingressPatch, publishPatch, withdrawPatch } from "../domain/publishing.ts"
+import { ingressPatch, publishPatch, publishWhere, withdrawPatch } from "../domain/publishing.ts"
 import { at } from "./at.ts"
 
 /**
@@ -11,7 +11,7 @@ import { at } from "./at.ts"
 export const withdraw = Effect.fnUntraced(function* (service: Service, keeps: ReadonlyArray<string>) {
   const kube = yield* Kube
   // First: it is the annotation that says which entries are ours.
-  const ingress = ingressPatch(service, keeps)
+  const ingress = ingressPatch(service, publishWhere(service) === "loadBalancer" ? keeps : [])
   const cleared =
     ingress === undefined ? service : yield* kube.patchStatus(Service, refOf(service), at(service), ingress)
   const rest = keeps.length === 0 ? withdrawPatch(cleared) : publishPatch(cleared, keeps)

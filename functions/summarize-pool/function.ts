@@ -32,13 +32,17 @@ export const summarizePool = (settings: Settings) => {
     keys: (_event, view) =>
       view
         .index(ledgerOf)
-        .pools.filter(({ object, available }) => object.status?.available !== available)
+        .pools.filter(
+          ({ object, available, used }) =>
+            object.status?.available !== available || object.status.used !== used
+        )
         .map(({ name }) => ({ namespace: "", name }))
   }
   return defineFunction({
     name: "summarize-pool",
     on: [
       IpClaimPool.specChanged,
+      IpClaimPool.changed.wakes(poolsThatCountOtherwise),
       IpClaim.changed.wakes(poolsOfClaim),
       IpClaim.deleted.wakes(poolsOfClaim),
       Node.changed.wakes(poolsThatCountOtherwise),

@@ -19,8 +19,8 @@ export interface MemoryEvent {
 
 /**
  * The verbs of the API server, in memory, for tests of functions: names, uids, resource versions, generations,
- * preconditions, merge patch, and server-side apply of `status`. It validates nothing and defaults nothing: what
- * depends on that is tested on a real one. The contract suite holds it to a real one.
+ * preconditions, merge patch, and server-side apply of `status`. It defaults nothing, and validates nothing but that an
+ * ingress is a LoadBalancer's: what depends on that is tested on a real one. The contract suite holds it to a real one.
  */
 export class MemoryApi implements KubeApi {
   readonly #objects = new Map<string, RawObject>()
@@ -174,10 +174,18 @@ export class MemoryApi implements KubeApi {
     const wanted = (body as Json)["metadata"] as Json | undefined
     if (subresource === "") {
       requireState(verb, kind, ref, before, wanted)
-      return this.#update(kind, ref, before, { ...after, status: before["status"] })
+      const status = before["status"] as Json | undefined
+      const kept = isMisplaced(kind, after["spec"], status) ? { ...status, loadBalancer: {} } : status
+      return this.#update(kind, ref, before, { ...after, status: kept })
     }
     // As the API server does: it looks at the version only, and that the uid is another one is seen in its answer.
     requireState(verb, kind, ref, before, wanted, ["resourceVersion"])
+    if (isMisplaced(kind, before["spec"], after["status"])) {
+      throw new Invalid({
+        operation: `${verb} ${kind.kind} ${refKey(ref)}`,
+        detail: "status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is 'LoadBalancer'"
+      })
+    }
     const written = this.#update(kind, ref, before, { ...before, status: after["status"] })
     requireState(verb, kind, ref, before, wanted)
     return written
@@ -216,6 +224,16 @@ export class MemoryApi implements KubeApi {
   #tell(event: MemoryEvent): void {
     for (const listener of this.#listeners) listener(event)
   }
+}
+
+/** Whether there is an ingress in the status of a Service that is no LoadBalancer: the API server has none of that. */
+const isMisplaced = (kind: KindId, spec: unknown, status: unknown): boolean => {
+  if (resourceName(kind) !== "services" || (spec as Json | undefined)?.["type"] === "LoadBalancer")
+    return false
+  const balancer = (status as Json | undefined)?.["loadBalancer"] as
+    | { ingress?: ReadonlyArray<unknown> }
+    | undefined
+  return (balancer?.ingress ?? []).length > 0
 }
 
 /** As the API server writes them: a map or list without entries is not there. */

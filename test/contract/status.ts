@@ -34,6 +34,19 @@ export const keepsStatus = (backend: () => Backend): void => {
     expect([two.status, two.spec.priority, two.metadata.labels]).toEqual([{ used: 2 }, 1, undefined])
   })
 
+  it("lets an ingress be a LoadBalancer's alone, and drops it when the Service becomes another one", async () => {
+    const ingress = { loadBalancer: { ingress: [{ ip: "10.0.0.1", ipMode: "VIP" }] } }
+    const ref = service("balanced")
+    await newService("balanced")
+    expect(await patch(Service, ref, { status: ingress }, "status")).toBe("Invalid")
+    await patch(Service, ref, { spec: { type: "LoadBalancer" } })
+    const balanced: Any = await patch(Service, ref, { status: ingress }, "status")
+    expect(balanced.status).toEqual(ingress)
+    const plain: Any = await patch(Service, ref, { spec: { type: "ClusterIP" } })
+    expect(plain.status?.loadBalancer ?? {}).toEqual({})
+    await remove(Service, ref)
+  })
+
   it("counts generations of the spec alone", async () => {
     await newPool("generation")
     const generations = [

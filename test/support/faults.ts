@@ -39,13 +39,12 @@ export const failing = (name: string, failures: Array<KubeFailure>) =>
     })
   )
 
-/** Runs something before the first call of this name: what somebody else does at the worst moment. */
-export const upon = (name: string, what: () => Promise<unknown>) => {
-  let done = false
+/** Runs something before the n-th call of this name: what somebody else does at the worst moment. */
+export const upon = (name: string, what: () => Promise<unknown>, nth = 1) => {
+  let calls = 0
   return wrapped((call, send) =>
     Effect.suspend(() => {
-      if (done || call !== name) return send
-      done = true
+      if (call !== name || ++calls !== nth) return send
       return Effect.andThen(Effect.promise(what), send)
     })
   )

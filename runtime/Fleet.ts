@@ -60,6 +60,8 @@ export interface Report {
   readonly term: number
   /** Milliseconds since the epoch, by the node's clock. */
   readonly at: number
+  /** Of a conflict: since when this node had had the address until then. */
+  readonly boundAt?: number
   /** The MAC of the machine that has the address. */
   readonly foreign?: string
   /** Why, in words: `the node is drained`, `no carrier`, `another node of ours has a higher term`. */

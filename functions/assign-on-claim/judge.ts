@@ -92,7 +92,8 @@ export const judge = (
   // Whether it may have been given it or not: it answers, and who was silent may be thought to be alive still.
   if (by === "taken") return { _tag: "Stays", node }
   const report = fleet.reports(claim).get(node)
-  if (by === "placement" && report?.what === "released" && report.term === placement?.term) {
+  const hasIt = fleet.inventories.get(node)?.held.has(claim) === true
+  if (by === "placement" && !hasIt && report?.what === "released" && report.term === placement?.term) {
     return goes(`gave it back (${report.reason ?? "it did not say why"})`)
   }
   const notKept = demand.verdict(node)?.notKept

@@ -270,3 +270,17 @@ describe("a node's slice is complete", () => {
     expect(story.decide([], [one]).places).toHaveLength(1)
   })
 })
+
+describe("after an older copy of JetStream was restored under living nodes", () => {
+  it("an address stays on the node that has it, though that copy says that it was given back", async () => {
+    const story = new Story().join("n1", "n2", "n3")
+    await story.claim(one, {}, { phase: "Bound", node: "n1" })
+    await story.assign(one)
+    // The copy was made while n1's link had no carrier, and nobody else was there.
+    story.says("n1", "bound", one).says("n1", "released", one)
+    // n1 says what it has, when it has read that its streams are others.
+    story.fleet.inventory("n1", has(`${one}@1`))
+    await story.assign(one)
+    expect(story.holder(one)).toBe("n1")
+  })
+})

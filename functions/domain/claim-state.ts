@@ -50,7 +50,8 @@ export const claimStateOf = (
   const holder = holderOf(claim, fleet)
   if (holder !== undefined) return boundTo(holder, status, now)
   const newest = newestReport(name, fleet)
-  const { boundAt, node, link, mac } = status
+  const { node, link, mac } = status
+  const boundAt = status.boundAt ?? boundSince(claim, fleet)
   const ever = boundAt === undefined ? {} : { boundAt }
   if (
     newest?.what === "conflict" &&
@@ -70,7 +71,11 @@ export const claimStateOf = (
   if (isLost && !isGone(node, fleet)) return undefined
   // Nobody has taken it over. When the whole cluster comes back with nothing in JetStream, it is theirs again, though
   // they say that they have nothing before it is placed with them.
-  const isTheirs = isLost || (node !== undefined && !fleet.reports(name).has(node))
+  const said = node === undefined ? undefined : fleet.reports(name).get(node)
+  // The tails of streams may be lost: what is left of them may be of before it was bound, or of another claim.
+  const isOld = boundAt !== undefined && said !== undefined && said.at < Date.parse(boundAt)
+  const gaveBack = (said?.what === "released" || said?.what === "conflict") && !isOld
+  const isTheirs = isLost || (node !== undefined && !gaveBack)
   const last =
     isTheirs && (placed === undefined || placed === node)
       ? { node, ...(link === undefined ? {} : { link }), ...(mac === undefined ? {} : { mac }) }
@@ -84,6 +89,17 @@ export const claimStateOf = (
   }
   const message = `no node has been chosen; extip why assign-on-claim ipclaim/${name} says why`
   return { ...pending, reason: "NotPlaced", message }
+}
+
+/** Since when a node had the claim's address until a foreign machine took it, though that was never recorded. */
+const boundSince = (
+  { metadata: { name, creationTimestamp } }: IpClaim,
+  fleet: FleetView
+): string | undefined => {
+  for (const { boundAt } of fleet.reports(name).values()) {
+    if (boundAt !== undefined && boundAt >= (Date.parse(creationTimestamp) || 0)) return timeOf(boundAt)
+  }
+  return undefined
 }
 
 /**

@@ -23,11 +23,11 @@ export class NodeFacts {
     this.present.set(`${kind.kind} ${key}`, after === undefined ? undefined : facts(after as never))
   }
 
-  /** Whether something that matters has changed since this was asked last. */
+  /** Whether something that matters has changed since this was asked last; of what was never asked, nobody can say. */
   isNews(kind: Kind<any>, name: string): boolean {
     const key = `${kind.kind} ${name}`
     const now = this.present.get(key)
-    if (this.told.get(key) === now) return false
+    if (this.told.has(key) && this.told.get(key) === now) return false
     this.told.set(key, now)
     return true
   }

@@ -155,13 +155,13 @@ describe("a claim's status says", () => {
       { phase: "Pending", reason: "WaitingForNode", patch: expect.objectContaining({ node: null }) }
     ],
     [
-      "that the node has it no more that came back without it",
+      "that it is on no node when the one that had it is back without it, but whose it was",
       (fleet) => {
         fleet.report(said("n1", "bound", 2))
         fleet.inventory("n1", [])
       },
       bound,
-      { phase: "Pending", patch: expect.objectContaining({ node: null }) }
+      { phase: "Pending", reason: "NotPlaced", node: "n1" }
     ]
   ])("%s", async (_, story, status, want) => {
     expect(await told(story, status)).toMatchObject(want)

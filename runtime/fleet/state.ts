@@ -176,7 +176,10 @@ export class FleetState implements FleetView {
       ofClaim = new Map()
       this.#reports.set(claim, ofClaim)
     }
-    ofClaim.set(node, report)
+    const before = ofClaim.get(node)
+    const was = before?.what === "bound" || before?.what === "taken" ? before.at : before?.boundAt
+    const isTold = report.what !== "conflict" || report.boundAt !== undefined || was === undefined
+    ofClaim.set(node, isTold ? report : { ...report, boundAt: was })
     this.#inventories.report(report)
     this.#tell({ what: "report", node, claim, report }, traceparent)
   }

@@ -56,7 +56,8 @@ export class Worker {
   readonly #runs = new Runs()
   /** Sequence in the log → event that is not acknowledged yet */
   readonly #held = new Map<number, Held>()
-  readonly #targets: Targets
+  /** One for each life: what it remembers of events is of those that it has been given in it. */
+  #targets: Targets
   #messages: ConsumerMessages | undefined
   #isReceiving = false
   /** The life of the log in which everything was woken last. */
@@ -68,12 +69,13 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options
-    this.#targets = new Targets(
-      options.fn,
-      options.services.view,
-      (...fault) => void concludeMapping(options, ...fault)
-    )
+    this.#targets = this.#newTargets()
     this.#work = startWork({ ...options, runs: this.#runs })
+  }
+
+  #newTargets(): Targets {
+    const { fn, services } = this.#options
+    return new Targets(fn, services.view, (...fault) => void concludeMapping(this.#options, ...fault))
   }
 
   get name(): string {
@@ -101,6 +103,7 @@ export class Worker {
   async live(hydrated: Hydrated): Promise<void> {
     const { fn, js, jsm, say, services } = this.#options
     const signal = hydrated.lost
+    this.#targets = this.#newTargets()
     this.#work = startWork({ ...this.#options, runs: this.#runs })
     const progress = setInterval(() => {
       this.#runs.endOverdue()

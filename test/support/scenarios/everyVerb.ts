@@ -75,7 +75,7 @@ export const everyVerb = async (
   // It holds one that no claim is known for: whether there is one is asked before it has to let go.
   fleet.inventory("n1", [{ claim: "10-0-0-13", address: "10.0.0.13" }])
   await one.annotate("web", { "external-ip": null })
-  await one.edit("balanced", { spec: { type: "ClusterIP" } })
+  await one.annotate("balanced", { "external-ip-pool": "another" })
   await one.annotate("share-80", { "external-ip": null })
   await settle()
   await run(

@@ -148,7 +148,8 @@ const holdingOf = (claim: string, node: string, fleet: FleetView): Holding | "ha
   if (held === undefined) return "hasNot"
   const { link, term } = held
   const isAsSaid = isBound && said.link === link
-  const mac = isAsSaid ? said.mac : (linkOf(fleet.nodes.get(node), link)?.mac ?? "")
+  // A bridge's is another one when it gets a port.
+  const mac = linkOf(fleet.nodes.get(node), link)?.mac ?? (isAsSaid ? said.mac : "")
   const isTaken = isAsSaid && said.what === "taken" && said.term === term
   return { node, link, mac, term, isTaken, at: isAsSaid ? said.at : undefined }
 }

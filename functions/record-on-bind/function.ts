@@ -32,7 +32,7 @@ export const recordOnBind = (settings: Settings) =>
     name: "record-on-bind",
     on: [
       IpClaim.specChanged.touches(itself),
-      fleetChanged(["report", "placed", "joined", "abandoned", "inventory"]).touches(claimsOfFleet)
+      fleetChanged(["report", "placed", "joined", "changed", "abandoned", "inventory"]).touches(claimsOfFleet)
     ],
     needs: [read(IpClaim, Service), patchStatus(IpClaim), seeFleet],
     // A new claim is placed, bound (60 ms of it are the probes) and reported within it: one write instead of three.

@@ -47,7 +47,7 @@ describe("a share that was entered, but not published", () => {
     }
   )
 
-  it.each(edits)("nor after a crash, for one that %s", async (_, edit) => {
+  it.each(edits)("is not published after a crash for one that %s", async (_, edit) => {
     const first = new World(all)
     await first.pool("lan", lan)
     await first.asking("one", "auto", { annotations: key, spec: port(80) })

@@ -109,8 +109,11 @@ withParts("what the bridge writes to NATS", (shared) => {
     const writes = new Writes(rig.cluster, namespace)
     await writes.create(names("kv", 2))
     const key = (name: string) => `core.configmaps.${namespace}.${name}`
-    const value = async () => (await kv.get(key("kv-0")))?.json<{ data: { value: string } }>().data.value
-    await until("kv-0 in the bucket", async () => (await value()) === "first")
+    const value = async (name = "kv-0") =>
+      (await kv.get(key(name)))?.json<{ data: { value: string } }>().data.value
+    for (const name of names("kv", 2)) {
+      await until(`${name} in the bucket`, async () => (await value(name)) === "first")
+    }
     const watch = await kv.watch({ key: `core.configmaps.${namespace}.*`, include: "updates" })
     const seen: Array<string> = []
     const watching = (async () => {

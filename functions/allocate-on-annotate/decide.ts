@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import { type Disposition, Reject, Retry, RetryAfter, refKey, refOf } from "#runtime"
 import { type Family, familyOf } from "../domain/addresses.ts"
 import { isDisputed } from "../domain/disputes.ts"
-import { addressOfClaim, isEntryOf } from "../domain/holding.ts"
+import { addressOfClaim, isEntryOf, isFromPool } from "../domain/holding.ts"
 import type { ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger, PoolEntry } from "../domain/ledger.ts"
 import { shownOf } from "../domain/publishing.ts"
@@ -173,7 +173,7 @@ const certain = (
   if (claim !== undefined) {
     const pool = claim.spec.pool
     // As free-on-delete has it: what it would take back is not given.
-    if (request.pool !== undefined && (pool ?? request.pool) !== request.pool) {
+    if (!isFromPool(claim, request.pool)) {
       return Result.fail(new AddressTaken({ address, why: `was taken from pool ${pool}` }))
     }
     const mine = (claim.spec.services ?? []).find((entry) => isEntryOf(entry, service))
@@ -213,9 +213,7 @@ const any = (
         (entry.origin === "allocated" || pools.some(({ addresses }) => addresses?.contains(address))) &&
         whyNotShared(claim, service, request.share, find) === undefined
     )
-    const rightPool =
-      request.pool === undefined || claim.spec.pool === undefined || claim.spec.pool === request.pool
-    if (mine && rightPool && familyOf(address) === family && !isDisputed(claim)) {
+    if (mine && isFromPool(claim, request.pool) && familyOf(address) === family && !isDisputed(claim)) {
       return Option.some({ address, pool: claim.spec.pool, claim })
     }
   }

@@ -57,6 +57,10 @@ export const isEntryOf = (entry: ClaimedService, service: Service): boolean =>
 export const isNamedBy = (claim: IpClaim | undefined, service: Service): boolean =>
   (claim?.spec.services ?? []).some((entry) => isEntryOf(entry, service))
 
+/** Whether the claim's address is from the pool that is asked for, as far as either names one. */
+export const isFromPool = ({ spec: { pool } }: IpClaim, wanted: string | undefined): boolean =>
+  wanted === undefined || pool === undefined || pool === wanted
+
 /** Whether two entries of one Service say the same of what it serves and shares. */
 export const isSameEntry = (one: ClaimedService, other: ClaimedService): boolean => {
   const portsOf = ({ ports = [] }: ClaimedService) =>
@@ -103,7 +107,7 @@ export const whyReleased = (
         return `its Service asks for ${request.families.join(" and ")} only`
       }
   }
-  if (request.pool !== undefined && claim.spec.pool !== undefined && request.pool !== claim.spec.pool) {
+  if (!isFromPool(claim, request.pool)) {
     return `its Service asks for pool ${request.pool} instead`
   }
   // One that asks for an address of each family has them one by one, if it asked for the second one later.

@@ -1,5 +1,5 @@
 import { isDisputed } from "./disputes.ts"
-import { addressOfClaim } from "./holding.ts"
+import { addressOfClaim, isFromPool } from "./holding.ts"
 import type { ClaimedService, IpClaim, Service } from "./kinds.ts"
 import type { Ledger, PoolEntry } from "./ledger.ts"
 import type { Addresses, Auto } from "./requests.ts"
@@ -53,7 +53,7 @@ export function* sharable(
       const address = addressOfClaim(claim)
       if (pool.addresses?.contains(address) !== true || isDisputed(claim)) continue
       // As free-on-delete has it: what it would take back is not given.
-      if (wanted !== undefined && (claim.spec.pool ?? wanted) !== wanted) continue
+      if (!isFromPool(claim, wanted)) continue
       if (whyNotShared(claim, service, share, find) === undefined) yield { claim, address, pool: pool.name }
     }
   }

@@ -1,11 +1,10 @@
 import { type Index, type Ref, refKey, type View, type WakeEvent, type Wakes } from "#runtime"
 import { addressOfClaimName } from "../domain/addresses.ts"
 import { refOfServiceKey } from "../domain/holding.ts"
-import { type IpClaim, Service } from "../domain/kinds.ts"
+import { type IpClaim, type IpClaimPool, Service } from "../domain/kinds.ts"
 import type { Ledger, PoolEntry } from "../domain/ledger.ts"
 import { annotationOf, annotations } from "../domain/requests.ts"
 import { whyNotShared } from "../domain/sharing.ts"
-import { servicesWithoutClaimIn } from "../shared/wakes.ts"
 
 /** Whom the pool can serve now, the oldest first: nobody else is touched. */
 const whomItServes = (ledger: Ledger, pool: PoolEntry): ReadonlyArray<Ref> =>
@@ -109,6 +108,22 @@ const whoMayShare = (claim: IpClaim, view: View, ledgerOf: Index<Ledger>): Reado
       return service !== undefined && whyNotShared(claim, service, ref.share, find) === undefined
     })
 }
+
+/** Those of the Services that have an address of the pool on them which no claim holds; `unclaimed` finds all, by address. */
+const servicesWithoutClaimIn = (
+  ledgerOf: Index<Ledger>,
+  unclaimed: (ledger: Ledger) => Iterable<readonly [address: string, services: ReadonlyArray<string>]>
+): Wakes<IpClaimPool, Service> => ({
+  kind: Service,
+  keys: ({ ref }, view) => {
+    const ledger = view.index(ledgerOf)
+    const addresses = ledger.pool(ref.name)?.addresses
+    if (addresses === undefined) return []
+    return Array.from(unclaimed(ledger))
+      .filter(([address]) => addresses.contains(address))
+      .flatMap(([, services]) => services.map(refOfServiceKey))
+  }
+})
 
 /** The Services that carry an address of this pool which no claim holds. */
 export const servicesThatHaveLostTheirClaim = (ledgerOf: Index<Ledger>) =>

@@ -217,7 +217,8 @@ export class NodeLab {
   /** Each has exactly one holder, which is the one that its claim names. */
   async settled(addresses: ReadonlyArray<string>, options: HolderOptions = {}): Promise<void> {
     await expectOneHolder(this.lan, addresses, {
-      seconds: 15,
+      // A status is a write of its own, and an API server that shares the cores takes some 200 of them a second.
+      seconds: 15 + addresses.length / 100,
       named: addresses.length > 50 ? this.#namedByList() : (address) => this.nodeOf(address),
       ...options
     })

@@ -33,9 +33,7 @@ withParts("of two bridges", (shared) => {
     await until("some of it in the log", async () => (await rig.lastSequence()) > 150)
     assert.strictEqual(second.count("Active"), 0)
     await first.kill("SIGKILL")
-    const killed = performance.now()
-    await second.says("Active")
-    assert.isBelow(performance.now() - killed, (leaseSeconds + 3) * 1_000)
+    await second.says("Active", 1, 10)
     // How long it takes from there to have read and compared everything is the machine's affair.
     await second.says("Synced")
     await changing
@@ -56,10 +54,12 @@ withParts("of two bridges", (shared) => {
   })
 
   it("one that was frozen, and goes on beside its successor, puts nothing over what is newer", async () => {
+    // What is written below must reach the bridge while the lease, which it cannot renew, is its own.
+    const long = { ...options, leaseSeconds: 8 }
     const proxy = await TcpProxy.open(rig.nats.port)
-    const first = rig.spawn(options, proxy.port)
+    const first = rig.spawn(long, proxy.port)
     await first.says("Synced")
-    const second = rig.spawn(options)
+    const second = rig.spawn(long)
     await second.says("Standby")
     const all = names("frozen", 50)
     await writes.create(all)

@@ -14,7 +14,7 @@ const sideBySide = 3
 const first = [
   // Of those with thousands of addresses one at a time, beside those with few.
   ...["loss", "random", "nats", "nats-few"],
-  ...["node-loss", "node-binding", "node-conflict"],
+  ...["node-loss", "node-nats", "node-binding", "node-conflict", "node-asleep", "node-random"],
   ...["fleet", "node-move", "bridge-nats", "lan", "lan-observer"]
 ]
 

@@ -33,7 +33,7 @@ withParts("of two bridges", (shared) => {
     await until("some of it in the log", async () => (await rig.lastSequence()) > 150)
     assert.strictEqual(second.count("Active"), 0)
     await first.kill("SIGKILL")
-    await second.says("Active", 1, 10)
+    await second.says("Active", 1, leaseSeconds + 3)
     // How long it takes from there to have read and compared everything is the machine's affair.
     await second.says("Synced")
     await changing

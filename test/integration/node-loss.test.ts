@@ -35,6 +35,8 @@ withParts("a node that is lost", (shared) => {
     ["together with NATS, the functions and the bridge is replaced all the same", "everything else of ours"]
   ])("%s", (_, together) => loss.hostLost(lab, addresses, "n1", together))
 
+  it("and a standby of it at the same moment, is replaced by who is left", () => loss.twoLost(lab, addresses))
+
   it("whose cable is pulled is replaced, and takes nothing back when it is plugged in", () =>
     loss.linkLost(lab, addresses, "n1", false))
 
@@ -69,6 +71,9 @@ withParts("a runtime", (shared) => {
 
   it("that is killed and not back is replaced when its kernel has dropped the addresses", () =>
     loss.runtimeLost(lab, addresses, "n1"))
+
+  it("that was frozen for longer takes back nothing that it lost", () =>
+    loss.runtimeFrozen(lab, addresses, "n2"))
 
   it("and everything else of ours can be updated one after the other: nothing moves, no ping is lost", () =>
     loss.rollingUpdate(lab, addresses))

@@ -216,6 +216,7 @@ export class NodeLab {
 
   /** Each has exactly one holder, which is the one that its claim names. */
   async settled(addresses: ReadonlyArray<string>, options: HolderOptions = {}): Promise<void> {
+    await this.held(addresses, options)
     await expectOneHolder(this.lan, addresses, {
       // A status is a write of its own, and an API server that shares the cores takes some 200 of them a second.
       seconds: 15 + addresses.length / 100,

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs"
+import type { Socket } from "node:net"
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream"
 import {
   type ConnectionOptions,
@@ -33,6 +34,8 @@ export interface NatsOptions {
   readonly creds?: string | undefined
   /** Path of the authority's certificates. TLS is spoken where the server or the URL (`tls://`) asks for it. */
   readonly ca?: string | undefined
+  /** Milliseconds between two pings; the peer is dead after three without an answer. 5,000 unless told. */
+  readonly pingMillis?: number | undefined
 }
 
 /** The connection of this process. It reconnects for ever; `onReconnect` tells when it has. */
@@ -70,6 +73,7 @@ export class Nats extends Context.Service<
         let connected = true
         void (async () => {
           for await (const status of connection.status()) {
+            if (status.type === "staleConnection" && connected) socketOf(connection)?.destroy()
             if (status.type === "reconnect" || status.type === "disconnect") {
               connected = status.type === "reconnect"
               for (const listener of listeners) listener(connected ? "connected" : "lost")
@@ -93,6 +97,13 @@ export class Nats extends Context.Service<
       })
     )
 }
+
+/**
+ * The library ends a connection whose peer has died once all that was written is taken, and a dead peer takes nothing:
+ * with the kernel's buffers full it would wait until TCP gives up, a quarter of an hour. The socket is not in its types.
+ */
+const socketOf = (connection: NatsConnection): Socket | undefined =>
+  (connection as { protocol?: { transport?: { socket?: Socket } } }).protocol?.transport?.socket
 
 const userinfo = /^([a-z]+:\/\/)?(?:([^@/:]*)(?::([^@/]*))?@)?/
 
@@ -122,8 +133,10 @@ const authenticated = (options: NatsOptions): ConnectionOptions => ({
   waitOnFirstConnect: true,
   reconnectTimeWait: 250,
   reconnectJitter: 100,
-  // A dead peer is found after ten seconds instead of the default four minutes.
-  pingInterval: 5_000,
+  // A server that dies between its greeting and our first answer is waited for as long, and so is a host that is gone.
+  timeout: 3_000,
+  // A dead peer is found after fifteen seconds instead of the default six minutes.
+  pingInterval: options.pingMillis ?? 5_000,
   maxPingOut: 2,
   ignoreAuthErrorAbort: true,
   ...(options.user === undefined ? {} : { user: options.user }),

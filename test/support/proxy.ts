@@ -39,6 +39,8 @@ export class TcpProxy {
   #behaviour: Behaviour = { _tag: "Pass" }
   /** Connections up to this number are black holes for ever. */
   #lostUpTo = 0
+  /** Of connections up to this number nothing more is read. */
+  #unreadUpTo = 0
   #budget = 0
 
   private constructor(server: ReturnType<typeof createServer>, to: number) {
@@ -62,6 +64,11 @@ export class TcpProxy {
   /** From now on the open connections are black holes; new ones behave as told. */
   loseOpen(): void {
     this.#lostUpTo = this.opened
+  }
+
+  /** From now on nothing that the open connections send is taken: what they write fills the buffers of both ends. */
+  stopReadingOpen(): void {
+    this.#unreadUpTo = this.opened
   }
 
   /** Resets what is open. */
@@ -90,6 +97,7 @@ export class TcpProxy {
     for (const socket of [client, server]) socket.setNoDelay(true).on("error", end).on("close", end)
     let passed = Promise.resolve()
     this.#pump(connection, client, server, async (chunk) => {
+      while (this.#isUnread(connection)) await this.#tick()
       if (this.#isOf(connection, "HoldClient")) this.held += chunk.length
       passed = passed.then(async () => {
         while (this.#isOf(connection, "HoldClient")) await this.#tick()
@@ -106,6 +114,10 @@ export class TcpProxy {
 
   #isLost(connection: Connection): boolean {
     return connection.number <= this.#lostUpTo || this.#behaviour._tag === "BlackHole"
+  }
+
+  #isUnread(connection: Connection): boolean {
+    return this.#connections.has(connection) && connection.number <= this.#unreadUpTo
   }
 
   /** `before` says whether the chunk is still to be passed on. */

@@ -82,6 +82,9 @@ const endOn = (signal: NodeJS.Signals, code: number, vitest: Vitest): void => {
 /** Compiled sources are kept between the starts of programs, of which the suites have some hundreds. */
 process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(new URL("../node_modules/.cache/extip", import.meta.url))
 
+/** The parts that are written in Go collect their garbage later: a fifth of an API server's work, for 300 MB of memory. */
+process.env["GOGC"] ??= "400"
+
 let vitest: Vitest | undefined
 try {
   const { filter, options } = parseCLI(["vitest", "run", ...process.argv.slice(2)])

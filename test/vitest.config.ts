@@ -15,7 +15,9 @@ const first = [
   // Of those with thousands of addresses one at a time, beside those with few.
   ...["loss", "random", "nats", "nats-few"],
   ...["node-loss", "node-nats", "node-binding", "node-conflict", "node-asleep", "node-random"],
-  ...["fleet", "node-move", "bridge-nats", "lan", "lan-observer"]
+  ...["fleet", "node-move", "bridge-nats", "lan", "lan-observer"],
+  // Of those without parts.
+  ...["runtime", "publisher", "manifest"]
 ]
 
 class LongestFirst extends BaseSequencer {
@@ -62,6 +64,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: "integration",
+          // As above; what files share are their worker's parts alone.
+          isolate: false,
           include: ["test/integration/**/*.test.ts", "test/contract/**/*.test.ts"],
           globalSetup: ["test/support/globalSetup.ts"],
           // A cluster that is pointed to is one.
@@ -101,6 +105,7 @@ export default defineConfig({
         test: {
           // With the parts as containers: `npm run test:containers`.
           name: "containers",
+          isolate: false,
           include: ["test/containers/**/*.test.ts", ...onContainers],
           globalSetup: ["test/containers/globalSetup.ts"],
           env: { EXTIP_PARTS: "containers" },

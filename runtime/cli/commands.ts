@@ -5,6 +5,8 @@ import * as Effect from "effect/Effect"
 import { teardown } from "./process.ts"
 import { version } from "./version.ts"
 
+const ofUp = async () => [(await import("./up.ts")).up] as const
+
 const ofProcesses = async () => {
   const { bridge, functionsCommand } = await import("./processes.ts")
   return [bridge, functionsCommand] as const
@@ -12,23 +14,47 @@ const ofProcesses = async () => {
 
 const ofNode = async () => [(await import("./node.ts")).node] as const
 
+const ofQuestions = async () => {
+  const { parked, trace, why } = await import("./questions.ts")
+  return [trace, why, parked] as const
+}
+
+const ofManifest = async () => [(await import("./manifest.ts")).manifest] as const
+
 const all = async () => {
-  const [processes, node, { up }, { parked, trace, why }, { manifest }] = await Promise.all([
+  const [up, processes, node, questions, manifest] = await Promise.all([
+    ofUp(),
     ofProcesses(),
     ofNode(),
-    import("./up.ts"),
-    import("./questions.ts"),
-    import("./manifest.ts")
+    ofQuestions(),
+    ofManifest()
   ])
-  return [up, ...processes, ...node, trace, why, parked, manifest] as const
+  return [...up, ...processes, ...node, ...questions, ...manifest] as const
 }
 
 /**
- * What stays loads nothing that it does not need: a node, without anything that has to do with Kubernetes, has half of
- * the memory, and a bridge or a host is there a quarter of a second earlier.
+ * Nothing loads what it does not need: a node, without anything that has to do with Kubernetes, has half of the memory;
+ * a bridge or a host is there a quarter of a second earlier, and so is an answer.
  */
-const needed = (name: string | undefined) =>
-  name === "node" ? ofNode() : name === "bridge" || name === "functions" ? ofProcesses() : all()
+const needed = (name: string | undefined) => {
+  switch (name) {
+    case "up":
+      return ofUp()
+    case "bridge":
+    case "functions":
+      return ofProcesses()
+    case "node":
+      return ofNode()
+    case "trace":
+    case "why":
+    case "parked":
+      return ofQuestions()
+    case "manifest":
+      return ofManifest()
+    default:
+      return all()
+  }
+}
 
 const extip = Command.make("extip").pipe(
   Command.withDescription("external IPs for Kubernetes Services, as reactive functions over NATS")

@@ -5,17 +5,21 @@ import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 /**
- * Files with real parts that run side by side. They wait more than they work: for leases, lifetimes and the silence of
- * who has died. More than that, and tests would test each other, as the parts share the machine's cores.
+ * Files with real parts that run side by side, with a control plane each. They wait more than they work: for leases,
+ * lifetimes and the silence of who has died. More than that, and tests would test each other, as the parts share the
+ * machine's cores.
  */
-const sideBySide = 3
+const sideBySide = 4
+/** As containers the same parts take more. */
+const containersSideBySide = 3
 
-/** What waits longest for nodes begins first, so that nothing of it runs on alone at the end. */
+/** What takes longest begins first, so that nothing of it runs on alone at the end; labs of nodes three at a time. */
 const first = [
   // Of those with thousands of addresses one at a time, beside those with few.
   ...["loss", "random", "nats", "nats-few"],
-  ...["node-loss", "node-nats", "node-binding", "node-conflict", "node-asleep", "node-random"],
-  ...["fleet", "node-move", "bridge-nats", "lan", "lan-observer"],
+  ...["node-loss", "node-nats", "node-binding", "fleet"],
+  ...["fleet-host", "node-conflict", "node-asleep", "bridge-cluster", "node-random"],
+  ...["node-move", "host-recovery", "functions-crash", "bridge-nats", "lan"],
   // Of those without parts.
   ...["runtime", "publisher", "manifest"]
 ]
@@ -109,7 +113,7 @@ export default defineConfig({
           include: ["test/containers/**/*.test.ts", ...onContainers],
           globalSetup: ["test/containers/globalSetup.ts"],
           env: { EXTIP_PARTS: "containers" },
-          maxWorkers: sideBySide,
+          maxWorkers: containersSideBySide,
           sequence: { groupOrder: 3 },
           testTimeout: 60_000,
           hookTimeout: 120_000

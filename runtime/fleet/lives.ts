@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises"
 import type { JetStreamManager } from "@nats-io/jetstream"
-import { ensureFleet, readLife } from "../nats/streams.ts"
+import { makeFleet, readLife } from "../nats/streams.ts"
 
 /** What the fleet is told by. What is held comes before what is said about it. */
 export const streams = ["KV_nodes", "KV_assignments", "NODE"] as const
@@ -84,7 +84,7 @@ export class StreamLives {
   }
 
   async #make(stream: FleetStream) {
-    await ensureFleet(this.#jsm)
+    await makeFleet(this.#jsm)
     const made = await readLife(this.#jsm, stream)
     if (made === undefined) throw new Error(`the stream ${stream} vanished right after it was made`)
     return made

@@ -10,7 +10,7 @@ import type { FleetState } from "../fleet/state.ts"
 import { type KindId, type Ref, resourceName } from "../Kind.ts"
 import type { KubeApi } from "../kube/api.ts"
 import { wakeSubject } from "../nats/names.ts"
-import { ensureCommon } from "../nats/streams.ts"
+import { makeCommon } from "../nats/streams.ts"
 import { SpanRecorder } from "../trace/recorder.ts"
 import { Acks } from "./acks.ts"
 import { kindsOf } from "./kinds.ts"
@@ -115,7 +115,7 @@ export const runHost = async (
   })
   const stopPulses = startPulses(options)
   await untilDone(
-    () => ensureCommon(jsm),
+    () => makeCommon(jsm),
     signal,
     (cause) => say({ _tag: "Waiting", message: `NATS does not give us the streams: ${cause}` })
   )

@@ -29,14 +29,20 @@ const streamNotFound = 10059
 /** On how many servers a stream is kept; without it: as it is, a new one on one. */
 type Replicas = number | undefined
 
-const ensure = async (jsm: JetStreamManager, wanted: Config, replicas?: Replicas): Promise<void> => {
-  const config = replicas === undefined ? wanted : { ...wanted, num_replicas: replicas }
+/** Makes the stream; false when there is one of that name, which is left as it is. */
+const make = async (jsm: JetStreamManager, config: Config): Promise<boolean> => {
   try {
     await jsm.streams.add(config as StreamConfig)
+    return true
   } catch (cause) {
-    if (!isCode(cause, streamNameInUse)) throw cause
-    await jsm.streams.update(config.name, config)
+    if (isCode(cause, streamNameInUse)) return false
+    throw cause
   }
+}
+
+const ensure = async (jsm: JetStreamManager, wanted: Config, replicas?: Replicas): Promise<void> => {
+  const config = replicas === undefined ? wanted : { ...wanted, num_replicas: replicas }
+  if (!(await make(jsm, config))) await jsm.streams.update(config.name, config)
 }
 
 const dropStream = async (jsm: JetStreamManager, name: string): Promise<void> => {
@@ -154,9 +160,14 @@ export const recreateLog = async (
   return made
 }
 
+const ofFleet = [nodes, assignments, reports]
+
+/** What does not depend on the log's life. */
+const common = [bridge, spans, parked, ...ofFleet]
+
 /** Makes what the fleet is told by, where it is not there. The nodes wait for it. */
-export const ensureFleet = async (jsm: JetStreamManager): Promise<void> => {
-  for (const config of [nodes, assignments, reports]) await ensure(jsm, config)
+export const makeFleet = async (jsm: JetStreamManager): Promise<void> => {
+  for (const config of ofFleet) await make(jsm, config)
 }
 
 /** A life of any stream: when it was made, as the server says it, and how far it has come. */
@@ -177,10 +188,18 @@ export const readLife = async (jsm: JetStreamManager, stream: string): Promise<S
 }
 
 /**
- * Makes what does not depend on the log's life. Idempotent; the bridge and every host call it at start. The bridge alone
- * says how many replicas: it calls it in each life of the log, so that what a host has made in a hurry is put right.
+ * Makes what does not depend on the log's life, where it is not there: for every host at its start, which need not wait
+ * for the bridge. It changes nothing that is there: an update says all of a stream, and would undo the bridge's of the
+ * same moment.
+ */
+export const makeCommon = async (jsm: JetStreamManager): Promise<void> => {
+  for (const config of common) await make(jsm, config)
+}
+
+/**
+ * The same for the bridge, which alone says how it is to be: it calls this in each life of the log, so that what a host
+ * has made in a hurry, or an older version, is put right.
  */
 export const ensureCommon = async (jsm: JetStreamManager, replicas?: Replicas): Promise<void> => {
-  for (const config of [bridge, spans, parked, nodes, assignments, reports])
-    await ensure(jsm, config, replicas)
+  for (const config of common) await ensure(jsm, config, replicas)
 }

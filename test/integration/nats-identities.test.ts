@@ -35,6 +35,7 @@ const subjects = {
   purge: "$JS.API.STREAM.PURGE.KUBE",
   purgePlaces: "$JS.API.STREAM.PURGE.KV_assignments",
   change: "$JS.API.STREAM.UPDATE.KUBE",
+  resize: "$JS.API.STREAM.UPDATE.KV_bridge",
   make: "$JS.API.STREAM.CREATE.OTHER",
   forget: "$JS.API.STREAM.MSG.DELETE.PARKED",
   erase: "$JS.API.STREAM.MSG.DELETE.KUBE",
@@ -59,7 +60,18 @@ const subjects = {
 const all = Object.keys(subjects) as ReadonlyArray<keyof typeof subjects>
 const but = (...may: ReadonlyArray<keyof typeof subjects>) => all.filter((name) => !may.includes(name))
 const mayNot: Readonly<Record<Exclude<NatsRole, "admin">, ReadonlyArray<keyof typeof subjects>>> = {
-  bridge: but("event", "lease", "synced", "wipe", "wipeWorld", "change", "make", "readEvents", "readWorld"),
+  bridge: but(
+    "event",
+    "lease",
+    "synced",
+    "wipe",
+    "wipeWorld",
+    "change",
+    "resize",
+    "make",
+    "readEvents",
+    "readWorld"
+  ),
   functions: but(
     ...(["tick", "wake", "place", "parked", "span", "consume", "hijack", "rewire", "steal", "stop"] as const),
     ...(["ack", "readEvents", "readReports"] as const)

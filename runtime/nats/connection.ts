@@ -34,7 +34,7 @@ export interface NatsOptions {
   readonly creds?: string | undefined
   /** Path of the authority's certificates. TLS is spoken where the server or the URL (`tls://`) asks for it. */
   readonly ca?: string | undefined
-  /** Milliseconds between two pings; the peer is dead after three without an answer. 5,000 unless told. */
+  /** Milliseconds between two pings; with two unanswered when a third is due, the peer is dead. 5,000 unless told. */
   readonly pingMillis?: number | undefined
 }
 
@@ -133,7 +133,7 @@ const authenticated = (options: NatsOptions): ConnectionOptions => ({
   waitOnFirstConnect: true,
   reconnectTimeWait: 250,
   reconnectJitter: 100,
-  // A server that dies between its greeting and our first answer is waited for as long, and so is a host that is gone.
+  // So long a dial hangs on a host that is gone, or on a server that dies just after its greeting; default: 20 seconds.
   timeout: 3_000,
   // A dead peer is found after fifteen seconds instead of the default six minutes.
   pingInterval: options.pingMillis ?? 5_000,
@@ -148,7 +148,7 @@ const authenticated = (options: NatsOptions): ConnectionOptions => ({
 /** Why there is no connection, by one attempt of its own; `undefined` when there was one. */
 const obstacle = (options: NatsOptions): Effect.Effect<string | undefined> =>
   Effect.promise(async () => {
-    const once = { waitOnFirstConnect: false, reconnect: false, ignoreAuthErrorAbort: false, timeout: 5_000 }
+    const once = { waitOnFirstConnect: false, reconnect: false, ignoreAuthErrorAbort: false }
     try {
       const connection = await connect({ ...connectionOptions(options), ...once })
       await connection.close()

@@ -1,28 +1,25 @@
 import { afterAll, beforeAll, expect, it } from "@effect/vitest"
 import { type Consumer, DeliverPolicy } from "@nats-io/jetstream"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { type NatsCluster, ownNatsCluster } from "../../infra/local/index.ts"
-import { Nats } from "../../runtime/nats/connection.ts"
 import { watchOver } from "../../runtime/nats/watchOver.ts"
+import { type NatsClient, natsClient } from "../support/natsClient.ts"
 import { withNats } from "../support/parts.ts"
 import { until } from "../support/until.ts"
 
 withNats("what is read from one of three NATS servers ends when that one is lost,", () => {
   const scope = Scope.makeUnsafe()
   let cluster: NatsCluster
-  let client: (typeof Nats)["Service"]
+  let client: NatsClient
 
   const run = <A>(effect: Effect.Effect<A, unknown>) => Effect.runPromise(effect)
   const connected = () => cluster.members.find(({ port }) => port === client.connection.info?.port)
 
   beforeAll(async () => {
     cluster = await run(ownNatsCluster(3).pipe(Scope.provide(scope)))
-    const layer = Nats.layer({ url: cluster.url, name: "test" })
-    client = Context.get(await run(Layer.buildWithScope(layer, scope)), Nats)
+    client = await natsClient({ url: cluster.url, name: "test" }, scope)
     await client.jsm.streams.add({ name: "READ", subjects: ["read"], num_replicas: 3 })
     for (let i = 0; i < 5; i++) await client.js.publish("read", "")
   })

@@ -1,32 +1,25 @@
 import { cpSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, afterEach, beforeAll, expect, it } from "@effect/vitest"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { type OwnNatsServer, ownNatsServer } from "../../infra/local/index.ts"
 import { claimSubjects } from "../../runtime/fleet/messages.ts"
-import { Nats } from "../../runtime/nats/connection.ts"
 import { readAll } from "../../runtime/nats/readAll.ts"
 import { type Follower, follow, placesOf, TalkingNodes } from "../support/fleet.ts"
+import { type NatsClient, natsClient } from "../support/natsClient.ts"
 import { withNats } from "../support/parts.ts"
 import { stays, until } from "../support/until.ts"
 
 withNats("the fleet on NATS", () => {
   let scope: Scope.Closeable
   let server: OwnNatsServer
-  let client: (typeof Nats)["Service"]
+  let client: NatsClient
   let nodes: TalkingNodes
   const followers: Array<Follower> = []
 
-  const connect = async (name: string) => {
-    const context = await Effect.runPromise(
-      Layer.buildWithScope(Layer.fresh(Nats.layer({ url: server.url, name })), scope)
-    )
-    return Context.get(context, Nats)
-  }
+  const connect = (name: string) => natsClient({ url: server.url, name }, scope)
   const another = async (name = "follower", abandonMillis?: number) => {
     const made = await follow(await connect(name), abandonMillis)
     followers.push(made)

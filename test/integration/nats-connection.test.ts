@@ -1,12 +1,10 @@
 import { createConnection } from "node:net"
 import { afterEach, assert, beforeEach, it } from "@effect/vitest"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { ownNatsServer } from "../../infra/local/index.ts"
-import { Nats } from "../../runtime/nats/connection.ts"
+import { type NatsClient, natsClient } from "../support/natsClient.ts"
 import { withNats } from "../support/parts.ts"
 import { TcpProxy } from "../support/proxy.ts"
 import { until } from "../support/until.ts"
@@ -17,7 +15,7 @@ withNats("a connection to NATS", () => {
   let scope: Scope.Closeable
   let port: number
   let proxy: TcpProxy
-  let client: (typeof Nats)["Service"]
+  let client: NatsClient
 
   beforeEach(async () => {
     scope = Scope.makeUnsafe()
@@ -26,8 +24,7 @@ withNats("a connection to NATS", () => {
     proxy = await TcpProxy.open(port)
     const url = new URL(nats.url)
     url.port = String(proxy.port)
-    const layer = Nats.layer({ url: url.href, name: "test", pingMillis })
-    client = Context.get(await Effect.runPromise(Layer.buildWithScope(layer, scope)), Nats)
+    client = await natsClient({ url: url.href, name: "test", pingMillis }, scope)
     client.connection.subscribe("echo", { callback: (_, message) => void message.respond(message.data) })
     await client.connection.flush()
   })

@@ -3,17 +3,14 @@ import { connect, type NatsConnection } from "@nats-io/transport-node"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { type NatsRole, type OwnNatsServer, ownNatsServer } from "../../infra/local/index.ts"
 import { type HostNews, runHost } from "../../runtime/host/host.ts"
-import { Nats } from "../../runtime/nats/connection.ts"
 import { ensureCommon, ensureLog } from "../../runtime/nats/streams.ts"
 import { MemoryApi } from "../../runtime/testkit.ts"
+import { type NatsClient, natsClient } from "../support/natsClient.ts"
 import { withNats } from "../support/parts.ts"
 import { until } from "../support/until.ts"
-
-type Client = (typeof Nats)["Service"]
 
 /** What would hurt, if somebody could publish there. */
 const subjects = {
@@ -84,15 +81,13 @@ const roles = Object.keys(mayNot) as ReadonlyArray<keyof typeof mayNot>
 withNats("on NATS", () => {
   const scope = Scope.makeUnsafe()
   let server: OwnNatsServer
-  const clients = new Map<NatsRole, Client>()
+  const clients = new Map<NatsRole, NatsClient>()
   const as = (role: NatsRole) => clients.get(role)!
 
   beforeAll(async () => {
     server = await Effect.runPromise(ownNatsServer().pipe(Scope.provide(scope)))
     for (const role of ["admin", ...roles] as const) {
-      const layer = Nats.layer({ url: server.as(role), name: role })
-      const built = await Effect.runPromise(Layer.buildWithScope(layer, scope))
-      clients.set(role, Context.get(built, Nats))
+      clients.set(role, await natsClient({ url: server.as(role), name: role }, scope))
     }
     await ensureCommon(as("admin").jsm)
     await ensureLog(as("admin").jsm, undefined, 120)

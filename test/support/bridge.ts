@@ -1,18 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { type OwnNatsServer, ownNatsServer } from "../../infra/local/index.ts"
 import { type BridgeNews, type BridgeOptions, runBridge } from "../../runtime/bridge/bridge.ts"
 import type { KindId } from "../../runtime/Kind.ts"
-import { Nats } from "../../runtime/nats/connection.ts"
 import { readIncarnation } from "../../runtime/nats/streams.ts"
 import { Cluster } from "./cluster.ts"
 import { agrees, type Compared, type Logged } from "./compare.ts"
+import { type NatsClient, natsClient } from "./natsClient.ts"
 import type { Shared } from "./parts.ts"
 import { until } from "./until.ts"
 import { ConfigMaps } from "./writes.ts"
@@ -77,16 +75,11 @@ export class BridgeRig {
   readonly cluster: Cluster
   readonly nats: OwnNatsServer
   /** The test's own connection. */
-  readonly client: (typeof Nats)["Service"]
+  readonly client: NatsClient
   readonly #scope: Scope.Closeable
   readonly #running = new Set<Running>()
 
-  private constructor(
-    cluster: Cluster,
-    nats: OwnNatsServer,
-    client: (typeof Nats)["Service"],
-    scope: Scope.Closeable
-  ) {
+  private constructor(cluster: Cluster, nats: OwnNatsServer, client: NatsClient, scope: Scope.Closeable) {
     this.cluster = cluster
     this.nats = nats
     this.client = client
@@ -96,13 +89,18 @@ export class BridgeRig {
   static async open(on: Pick<Shared, "kubeconfig" | "kubectl">): Promise<BridgeRig> {
     const scope = Scope.makeUnsafe()
     const nats = await Effect.runPromise(ownNatsServer().pipe(Scope.provide(scope)))
-    return new BridgeRig(await Cluster.open(on), nats, await connect(nats.url, "test", scope), scope)
+    return new BridgeRig(
+      await Cluster.open(on),
+      nats,
+      await natsClient({ url: nats.url, name: "test" }, scope),
+      scope
+    )
   }
 
   /** A bridge inside this process. */
   async start(settings: Settings = {}): Promise<Running> {
     const scope = Scope.makeUnsafe()
-    const nats = await connect(this.nats.url, "bridge", scope)
+    const nats = await natsClient({ url: this.nats.url, name: "bridge" }, scope)
     const stopped = new AbortController()
     const running = new Running(async () => {
       this.#running.delete(running)
@@ -169,9 +167,3 @@ export class BridgeRig {
     await this.cluster.close()
   }
 }
-
-const connect = async (url: string, name: string, scope: Scope.Closeable) =>
-  Context.get(
-    await Effect.runPromise(Layer.buildWithScope(Layer.fresh(Nats.layer({ url, name })), scope)),
-    Nats
-  )

@@ -2,16 +2,15 @@ import { readFileSync } from "node:fs"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { type OwnNatsServer, ownNatsServer } from "../../infra/local/index.ts"
 import { type BridgeNews, runBridge } from "../../runtime/bridge/bridge.ts"
 import type { FunctionDefinition } from "../../runtime/Function.ts"
 import { type HostNews, type HostOptions, type HostState, runHost } from "../../runtime/host/host.ts"
 import type { KindId } from "../../runtime/Kind.ts"
-import { Nats } from "../../runtime/nats/connection.ts"
 import { Accounts } from "./accounts.ts"
 import { Cluster } from "./cluster.ts"
+import { type NatsClient, natsClient } from "./natsClient.ts"
 import type { Shared } from "./parts.ts"
 import { type Program, startProgram } from "./programs.ts"
 import { until } from "./until.ts"
@@ -34,17 +33,12 @@ export class Stack {
   readonly cluster: Cluster
   readonly nats: OwnNatsServer
   /** The test's own connection. */
-  readonly client: (typeof Nats)["Service"]
+  readonly client: NatsClient
   readonly #accounts: Accounts
   readonly #scope: Scope.Closeable
   readonly #stops: Array<() => Promise<unknown>> = []
 
-  private constructor(
-    cluster: Cluster,
-    nats: OwnNatsServer,
-    client: (typeof Nats)["Service"],
-    scope: Scope.Closeable
-  ) {
+  private constructor(cluster: Cluster, nats: OwnNatsServer, client: NatsClient, scope: Scope.Closeable) {
     this.#accounts = new Accounts(cluster)
     this.cluster = cluster
     this.nats = nats
@@ -55,14 +49,19 @@ export class Stack {
   static async open(shared: Shared, start = ownNatsServer()): Promise<Stack> {
     const scope = Scope.makeUnsafe()
     const nats = await Effect.runPromise(start.pipe(Scope.provide(scope)))
-    return new Stack(await Cluster.open(shared), nats, await connect(nats.url, "test", scope), scope)
+    return new Stack(
+      await Cluster.open(shared),
+      nats,
+      await natsClient({ url: nats.url, name: "test" }, scope),
+      scope
+    )
   }
 
   /** A bridge inside this process. Resolves when everything is synced. */
   async bridge(kinds: ReadonlyArray<KindId>): Promise<Running<BridgeNews>> {
     const news: Array<BridgeNews> = []
     const scope = Scope.makeUnsafe()
-    const nats = await connect(this.nats.url, "test-bridge", scope)
+    const nats = await natsClient({ url: this.nats.url, name: "test-bridge" }, scope)
     const run = (signal: AbortSignal) =>
       runBridge(
         {
@@ -91,7 +90,7 @@ export class Stack {
   ): Promise<RunningHost> {
     const news: Array<HostNews> = []
     const scope = Scope.makeUnsafe()
-    const nats = await connect(this.nats.url, "test-host", scope)
+    const nats = await natsClient({ url: this.nats.url, name: "test-host" }, scope)
     const context = Context.empty() as Context.Context<never>
     let state: HostState | undefined
     const run = (signal: AbortSignal) =>
@@ -178,13 +177,4 @@ export const violationsIn = (log: string): ReadonlyArray<string> => {
     /User "[^"]*", (?:Subject "[^"]*"|Publish|Subscription).*|(?:Publish|Subscription) Violation - .*/g
   )
   return [...new Set(Array.from(said, ([line]) => line.replace(/, JsDomain.*/, "")))]
-}
-
-const connect = async (
-  url: string,
-  name: string,
-  scope: Scope.Closeable
-): Promise<(typeof Nats)["Service"]> => {
-  const context = await Effect.runPromise(Layer.buildWithScope(Nats.layer({ url, name }), scope))
-  return Context.get(context, Nats)
 }

@@ -87,6 +87,25 @@ describe("a node whose kernel told more than it could hear", () => {
   })
 })
 
+describe("an address that was taken off by others", () => {
+  afterEach(() => void vi.useRealTimers())
+
+  it("is put back once they have had the time to see that it is gone, as `ip address flush` wants to", async () => {
+    links = [{ ...eth0, addresses: [...eth0.addresses, ext] }]
+    start()
+    await vi.waitUntil(() => puts.length > 0)
+    await sleep(100)
+    const before = puts.length
+    vi.useFakeTimers({ toFake: ["setTimeout"] })
+    tell({ what: "address-removed", index: 1, address: "10.0.0.1", marked: true })
+    vi.advanceTimersByTime(40)
+    for (let turn = 0; turn < 5; turn++) await new Promise((done) => setImmediate(done))
+    expect(puts).toHaveLength(before)
+    vi.advanceTimersByTime(10)
+    expect(puts).toHaveLength(before + 1)
+  })
+})
+
 describe("an address that is adopted on a link that is not usable", () => {
   it("is not held for ever", async () => {
     links = [{ ...eth0, addresses: [ext] }]

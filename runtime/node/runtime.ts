@@ -28,6 +28,8 @@ const beatMillis = 100
 /** What the kernel tells in one moment is looked at once. */
 const settleMillis = 20
 const lookAgainMillis = 10_000
+/** `ip address flush` looks again until nothing is left, ten times: what is put back sooner makes it fail. */
+const putBackMillis = 50
 
 export interface RuntimeOptions {
   readonly node: string
@@ -73,6 +75,7 @@ export class NodeRuntime {
   #ownMacs: ReadonlySet<string> = new Set()
   #message: JsMsg | undefined
   #looking: ReturnType<typeof setTimeout> | undefined
+  #puttingBack: ReturnType<typeof setTimeout> | undefined
   #removed: Array<Held> = []
   /** Events were lost since the links were looked at. */
   #overrun = false
@@ -263,6 +266,7 @@ export class NodeRuntime {
     this.#remember()
     this.#file.flush()
     clearTimeout(this.#looking)
+    clearTimeout(this.#puttingBack)
     for (const lan of this.#lans.values()) lan.close()
     this.#kernel.close()
     this.#poller.close()
@@ -300,7 +304,7 @@ export class NodeRuntime {
       const held = this.holder.table.at(event.address)
       if (held !== undefined && held.index === event.index) this.#removed.push(held)
       if (this.#removed.length === 1) {
-        setImmediate(() => this.holder.removed(this.#removed.splice(0)))
+        this.#puttingBack = setTimeout(() => this.holder.removed(this.#removed.splice(0)), putBackMillis)
       }
       return
     }

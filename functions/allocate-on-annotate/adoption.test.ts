@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { all, World } from "../../test/support/world.ts"
+import { all, allWith, World } from "../../test/support/world.ts"
 
 const lan = { cidr: "10.0.0.0/29" }
 const balancer = { type: "LoadBalancer" }
@@ -30,6 +30,64 @@ describe("an address that a LoadBalancer shows already", () => {
       web: ["10.0.0.1"],
       younger: ["10.0.0.2"]
     })
+  })
+})
+
+describe("an address that another controller gave to a Service that asks us for nothing", () => {
+  const elsewhere = { spec: { ...balancer, loadBalancerClass: "other/class" } }
+  const withTheirs = async () => {
+    const world = new World(all)
+    await world.pool("lan", lan)
+    await world.service("theirs", { ...elsewhere, ingress: [{ ip: "10.0.0.1" }] })
+    await world.settle()
+    return world
+  }
+
+  it("is given to nobody, whether he asks for any, for this one, or lists it", async () => {
+    const world = await withTheirs()
+    await world.asking("any")
+    await world.asking("named", "10.0.0.1")
+    await world.service("lists", { spec: { externalIPs: ["10.0.0.1"] } })
+    await world.settle()
+    const why = "10.0.0.1 is shown by Service default/theirs, to which another controller gave it"
+    expect(world.externalIPs("any")).toEqual(["10.0.0.2"])
+    expect(world.events("services/default/named")).toEqual([`AllocationFailed: ${why}`])
+    expect(world.events("services/default/lists")).toEqual([`ExternalIPRefused: spec.externalIPs: ${why}`])
+    await world.sweep()
+    expect(world.held).toEqual({ "10.0.0.2": ["default/any"] })
+    expect(world.ingress("theirs")).toEqual(["10.0.0.1"])
+  })
+
+  it("is free when that Service is gone", async () => {
+    const world = await withTheirs()
+    await world.asking("named", "10.0.0.1")
+    await world.settle()
+    await world.deleteService("theirs")
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/named"] })
+  })
+
+  it("is free when that Service shows it no more, by the next sweep", async () => {
+    const world = await withTheirs()
+    await world.asking("named", "10.0.0.1")
+    await world.settle()
+    await world.writeIngress("theirs", [{ hostname: "elb.example" }])
+    await world.settle()
+    await world.sweep()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/named"] })
+  })
+
+  it.each(["auto", "10.0.0.1"])("is its own when it asks for it: %s", async (what) => {
+    const world = new World(allWith({ loadBalancers: "class" }))
+    await world.pool("lan", lan)
+    await world.service("web", { spec: balancer, ingress: [{ ip: "10.0.0.1" }] })
+    await world.asking("older", "10.0.0.1")
+    await world.settle()
+    await world.annotate("web", { "external-ip": what })
+    await world.settle()
+    await world.sweep()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/web"] })
+    expect(world.ingress("web")).toEqual(["10.0.0.1"])
   })
 })
 

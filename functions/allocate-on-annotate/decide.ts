@@ -188,6 +188,11 @@ const certain = (
   }
   const forbidden = ledger.forbidden(address)
   if (forbidden !== undefined) return Result.fail(new AddressTaken({ address, why: forbidden }))
+  const other = ledger.servedElsewhere(address, refKey(refOf(service)))
+  if (claim === undefined && other !== undefined) {
+    const why = `is shown by Service ${other}, to which another controller gave it`
+    return Result.fail(new AddressTaken({ address, why }))
+  }
   if (claim === undefined && ledger.isTaken(address, refKey(refOf(service)))) {
     return Result.fail(new AddressTaken({ address, why: "is being given to another Service" }))
   }

@@ -53,12 +53,7 @@ describe("an address that was given", () => {
     await world.pool("lan", lan)
     await world.service("web", { spec: balancer })
     await world.settle()
-    const theirs = { status: { loadBalancer: { ingress: [{ hostname: "elb.example" }] } } }
-    await run(
-      world.cluster.api.mergePatch(Service, { namespace: "default", name: "web" }, theirs, {
-        subresource: "status"
-      })
-    )
+    await world.writeIngress("web", [{ hostname: "elb.example" }])
     await world.settle()
     expect(world.now("web").status?.loadBalancer?.ingress).toEqual([
       { hostname: "elb.example" },

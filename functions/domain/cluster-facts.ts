@@ -1,7 +1,7 @@
 import { type Cidr, canonicalAddress, familyOf, parseCidr, unusableNetworks } from "./addresses.ts"
 import type { Node, Service } from "./kinds.ts"
 import { type BlockedListener, Networks, Owners } from "./networks.ts"
-import { allocatedOf } from "./publishing.ts"
+import { allocatedOf, foreignIngressOf } from "./publishing.ts"
 import type { AddressFacts } from "./security.ts"
 
 /** What of the cluster's networks is known from configuration. */
@@ -48,13 +48,20 @@ const carriedBy = (service: Service | undefined): ReadonlySet<string> => {
   return new Set(first.values())
 }
 
-/** The addresses of nodes, their pods' networks, and what Services have: clusterIPs, and what we gave them. Kept up to date. */
+const servedElsewhere = (service: Service | undefined): ReadonlySet<string> =>
+  new Set(service === undefined ? [] : foreignIngressOf(service))
+
+/**
+ * The addresses of nodes, their pods' networks, and what Services have: clusterIPs, what we gave them, and what other
+ * controllers did. Kept up to date.
+ */
 export class ClusterFacts implements AddressFacts {
   readonly forbiddenCidrs: ReadonlyArray<Cidr>
   private readonly listener: FactsListener
   private readonly nodes = new Owners()
   private readonly clusterIPs = new Owners()
   private readonly carriers = new Owners()
+  private readonly elsewhere = new Owners()
   private readonly podNetworks = new Networks()
 
   constructor(options: NetworkOptions, listener: FactsListener) {
@@ -84,6 +91,11 @@ export class ClusterFacts implements AddressFacts {
     return this.carriers.all(address)
   }
 
+  /** The Services (`namespace/name`) that show the address in their ingress, where another controller put it. */
+  servedElsewhere(address: string): ReadonlyArray<string> {
+    return this.elsewhere.all(address)
+  }
+
   /** Every address that some Service carries. */
   carried(): Iterable<string> {
     return this.carriers.addresses()
@@ -102,5 +114,6 @@ export class ClusterFacts implements AddressFacts {
   applyService(key: string, before: Service | undefined, after: Service | undefined): void {
     this.clusterIPs.follow(key, clusterIPsOf(before), clusterIPsOf(after), this.listener)
     this.carriers.follow(key, carriedBy(before), carriedBy(after), this.listener)
+    this.elsewhere.follow(key, servedElsewhere(before), servedElsewhere(after), this.listener)
   }
 }

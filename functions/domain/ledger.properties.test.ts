@@ -49,6 +49,11 @@ const serviceFrom = (which: number, how: number): Service => {
       return serviceOf(name, { ...parts, spec: { externalIPs: [address(how), address(which)] } })
     case 5:
       return askingFor(address(how), name, { ...parts, spec: { externalIPs: [address(how)] } })
+    case 6: {
+      const ingress = [{ ip: address(how) }]
+      const spec = { type: "LoadBalancer", ...(how % 3 === 0 ? { loadBalancerClass: "other/class" } : {}) }
+      return serviceOf(name, { ...parts, spec, ingress })
+    }
     default:
       return askingFor("auto", name, parts)
   }
@@ -77,7 +82,8 @@ const answersOf = (ledger: Ledger) => ({
     ledger.forbidden(address(number)),
     ledger.poolOf(address(number))?.name,
     ledger.claim(address(number))?.spec.services,
-    ledger.listersOf(address(number))
+    ledger.listersOf(address(number)),
+    ledger.servedElsewhere(address(number), "")
   ]),
   pools: ledger.pools.map((pool) => ({
     name: pool.name,

@@ -145,11 +145,18 @@ export class Ledger {
 
   /**
    * Whether a claim, a node, a clusterIP or a Service that carries it has the address, a Service that may lists it by
-   * hand, or it is reserved. That `but` (`namespace/name`) lists it by hand does not count.
+   * hand, one shows it that has it from another controller, or it is reserved. That `but` (`namespace/name`) lists or
+   * shows it does not count.
    */
   isTaken(address: string, but?: string): boolean {
-    const isListed = but !== undefined && this.handListed.of(address).includes(but)
-    return this.taken.has(address, isListed ? 1 : 0)
+    const isBut = (key: string): boolean => key === but
+    const own = [this.handListed.of(address), this.facts.servedElsewhere(address)]
+    return this.taken.has(address, own.filter((keys) => keys.some(isBut)).length)
+  }
+
+  /** A Service (`namespace/name`), other than `but`, that shows the address in its ingress and has it not from us. */
+  servedElsewhere(address: string, but: string): string | undefined {
+    return this.facts.servedElsewhere(address).find((key) => key !== but)
   }
 
   /**

@@ -44,6 +44,17 @@ export const shownOf = (service: Service): ReadonlyArray<string> => {
   return [...new Set(shown.filter((address) => address !== undefined))]
 }
 
+/** The addresses in the Service's ingress that are not ours, in canonical form: another controller gave them. */
+export const foreignIngressOf = (service: Service): ReadonlyArray<string> => {
+  const present = ingressOf(service)
+  if (present.length === 0) return []
+  const ours = allocatedOf(service)
+  return present
+    .map(addressOfIngress)
+    .filter((address) => address !== undefined)
+    .filter((address) => !ours.includes(address))
+}
+
 /** The addresses that we gave to the Service and that it shows where it should. */
 export const publishedOf = (service: Service): ReadonlyArray<string> => {
   const there =
@@ -111,10 +122,11 @@ const shownInExternalIPs = (service: Service, address: string): boolean =>
  */
 export const ingressPatch = (
   service: Service,
-  addresses: ReadonlyArray<string>
+  addresses: ReadonlyArray<string>,
+  ours: ReadonlyArray<string> = allocatedOf(service)
 ): { readonly loadBalancer: { readonly ingress: ReadonlyArray<ServiceIngress> | null } } | undefined => {
   const present = ingressOf(service)
-  const gone = allocatedOf(service).filter((address) => !addresses.includes(address))
+  const gone = ours.filter((address) => !addresses.includes(address))
   const left = present.filter((entry) => !gone.includes(addressOfIngress(entry) ?? ""))
   const shown = left.map(addressOfIngress)
   const missing = addresses.filter((address) => !shown.includes(address))

@@ -1,7 +1,7 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Conflict, type FunctionDefinition, Unavailable } from "#runtime"
 import { failing } from "../../test/support/faults.ts"
-import { all, World } from "../../test/support/world.ts"
+import { all, allWith, World } from "../../test/support/world.ts"
 import type { ServiceParts } from "../domain/objects.fixture.ts"
 import { defaultSettings } from "../domain/settings.ts"
 import { freeOnDelete } from "./function.ts"
@@ -101,6 +101,19 @@ describe("free-on-delete", () => {
     expect(world.now("web").status?.loadBalancer?.ingress ?? []).toEqual(left)
     expect(world.held).toEqual({})
     expect(world.carries("web")).toBeUndefined()
+  })
+
+  it("takes its address off a LoadBalancer that was replaced by one without any annotation", async () => {
+    const world = new World(allWith({ loadBalancers: "class" }))
+    await world.pool("lan", { cidr: "10.0.0.0/29" })
+    await world.asking("web", "auto", { spec: balancer, ingress: [{ ip: "203.0.113.9" }] })
+    await world.settle()
+    expect(world.ingress("web")).toEqual(["203.0.113.9", "10.0.0.1"])
+    await world.annotate("web", { "external-ip": null, "ipcontroller.ext/allocated": null })
+    await world.settle()
+    expect(world.ingress("web")).toEqual(["203.0.113.9"])
+    expect(world.held).toEqual({})
+    expect(world.events("services/default/web").at(-1)).toBe("ClearAssignment: Cleared the external IP")
   })
 
   it("treats a Service that was created again under its name as another one", async () => {

@@ -7,7 +7,7 @@ import { allocatedOf } from "../domain/publishing.ts"
 import type { Settings } from "../domain/settings.ts"
 import { at } from "../shared/at.ts"
 import { withdraw } from "../shared/withdraw.ts"
-import { othersOf, releasesOf, showsWithoutAsking } from "./decide.ts"
+import { othersOf, releasesOf, shownStill, showsWithoutAsking } from "./decide.ts"
 
 /**
  * Frees the addresses of a Service that is gone, was created again under its name, or no longer asks for them.
@@ -33,12 +33,14 @@ export const freeOnDelete = (settings: Settings) => {
       const releases = releasesOf(key, claims, fresh, settings)
       const gone = releases.map(({ claim }) => addressOfClaim(claim))
       const carried = fresh === undefined ? [] : allocatedOf(fresh)
-      if (showsWithoutAsking(fresh, claims, settings)) yield* clear(fresh, [])
-      else if (fresh !== undefined && carried.some((address) => gone.includes(address))) {
-        yield* clear(
-          fresh,
-          carried.filter((address) => !gone.includes(address))
-        )
+      const lost = fresh === undefined ? [] : shownStill(fresh, releases)
+      if (showsWithoutAsking(fresh, claims, settings)) yield* clear(fresh, [], lost)
+      else if (
+        fresh !== undefined &&
+        (lost.length > 0 || carried.some((address) => gone.includes(address)))
+      ) {
+        const keeps = carried.filter((address) => !gone.includes(address))
+        yield* clear(fresh, keeps, lost)
       }
       for (const { claim, entry } of releases) {
         const others = othersOf(claim, entry)
@@ -54,9 +56,13 @@ export const freeOnDelete = (settings: Settings) => {
   })
 }
 
-const clear = Effect.fnUntraced(function* (service: Service, keeps: ReadonlyArray<string>) {
+const clear = Effect.fnUntraced(function* (
+  service: Service,
+  keeps: ReadonlyArray<string>,
+  lost: ReadonlyArray<string>
+) {
   const kube = yield* Kube
-  const present = yield* withdraw(service, keeps)
+  const present = yield* withdraw(service, keeps, lost)
   yield* kube.note(Service, present, {
     type: "Normal",
     reason: "ClearAssignment",

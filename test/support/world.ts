@@ -94,6 +94,12 @@ export class World {
     return this.edit(path, { metadata: { annotations } })
   }
 
+  /** Another controller writes the Service's ingress. */
+  async writeIngress(path: string, ingress: ServiceParts["ingress"]): Promise<void> {
+    const status = { loadBalancer: { ingress } }
+    await run(this.cluster.api.mergePatch(Service, refFrom(path), { status }, { subresource: "status" }))
+  }
+
   deleteService(path: string): Promise<void> {
     return run(this.cluster.delete(Service, refFrom(path)))
   }

@@ -91,6 +91,51 @@ describe("an address that another controller gave to a Service that asks us for 
   })
 })
 
+describe("an address that another controller gave to two Services", () => {
+  const shared = async (annotations: { readonly [name: string]: string }) => {
+    const world = new World(allWith({ loadBalancers: "class" }))
+    await world.pool("lan", lan)
+    const parts = (port: number) => ({
+      spec: { ...balancer, ports: [{ port, protocol: "TCP" as const }] },
+      ingress: [{ ip: "10.0.0.3" }]
+    })
+    await world.service("a", parts(80))
+    await world.service("b", parts(443))
+    await world.settle()
+    await world.annotate("a", annotations)
+    await world.settle()
+    return world
+  }
+
+  it("is kept by the one that asks, while the other does not", async () => {
+    const world = await shared({ "external-ip": "auto" })
+    expect(world.held).toEqual({ "10.0.0.3": ["default/a"] })
+  })
+
+  it("is kept by both if they may share, else by the first", async () => {
+    const asks = { "external-ip": "auto", "external-ip-share": "web" }
+    const world = await shared(asks)
+    await world.annotate("b", asks)
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.3": ["default/a", "default/b"] })
+    const apart = await shared({ "external-ip": "auto" })
+    await apart.annotate("b", { "external-ip": "auto" })
+    await apart.settle()
+    expect(apart.held).toEqual({ "10.0.0.1": ["default/b"], "10.0.0.3": ["default/a"] })
+  })
+
+  it("is kept by one of them when both have asked before there was a pool", async () => {
+    const world = new World(all)
+    for (const name of ["a", "b"])
+      await world.service(name, { spec: balancer, ingress: [{ ip: "10.0.0.3" }] })
+    await world.settle()
+    await world.pool("lan", lan)
+    await world.settle()
+    await world.sweep()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/b"], "10.0.0.3": ["default/a"] })
+  })
+})
+
 describe("Services that list addresses, and ask before their pool is there", () => {
   it("adopt them as soon as it is there", async () => {
     const world = new World(all)

@@ -145,18 +145,23 @@ export class Ledger {
 
   /**
    * Whether a claim, a node, a clusterIP or a Service that carries it has the address, a Service that may lists it by
-   * hand, one shows it that has it from another controller, or it is reserved. That `but` (`namespace/name`) lists or
-   * shows it does not count.
+   * hand, one shows it that has it from another controller, or it is reserved. That `but` (`namespace/name`) lists it
+   * does not count; nor do those who share it with `but` by that controller's doing.
    */
   isTaken(address: string, but?: string): boolean {
-    const isBut = (key: string): boolean => key === but
-    const own = [this.handListed.of(address), this.facts.servedElsewhere(address)]
-    return this.taken.has(address, own.filter((keys) => keys.some(isBut)).length)
+    const listers = this.handListed.of(address)
+    const elsewhere = this.facts.servedElsewhere(address)
+    if (but === undefined || !elsewhere.includes(but)) {
+      return this.taken.has(address, but !== undefined && listers.includes(but) ? 1 : 0)
+    }
+    const sharers = listers.filter((key) => elsewhere.includes(key))
+    return this.taken.has(address, elsewhere.length + sharers.length)
   }
 
-  /** A Service (`namespace/name`), other than `but`, that shows the address in its ingress and has it not from us. */
+  /** A Service (`namespace/name`) that has the address from another controller, as the Service `but` has not. */
   servedElsewhere(address: string, but: string): string | undefined {
-    return this.facts.servedElsewhere(address).find((key) => key !== but)
+    const owners = this.facts.servedElsewhere(address)
+    return owners.includes(but) ? undefined : owners[0]
   }
 
   /**

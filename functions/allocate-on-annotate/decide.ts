@@ -188,10 +188,9 @@ const certain = (
   }
   const forbidden = ledger.forbidden(address)
   if (forbidden !== undefined) return Result.fail(new AddressTaken({ address, why: forbidden }))
-  const other = ledger.servedElsewhere(address, refKey(refOf(service)))
-  if (claim === undefined && other !== undefined) {
-    const why = `is shown by Service ${other}, to which another controller gave it`
-    return Result.fail(new AddressTaken({ address, why }))
+  const elsewhere = ledger.servedElsewhere(address, refKey(refOf(service)))
+  if (claim === undefined && elsewhere !== undefined) {
+    return Result.fail(new AddressTaken({ address, why: elsewhere }))
   }
   if (claim === undefined && ledger.isTaken(address, refKey(refOf(service)))) {
     return Result.fail(new AddressTaken({ address, why: "is being given to another Service" }))

@@ -52,16 +52,16 @@ export const judgeExternalIps = (
     )
     const opened = settings.externalCidrs.some((cidr) => cidrContains(cidr, address))
     const owner = ledger.rightfulOwner(address, refKey(refOf(service)))
-    const other = claim === undefined ? ledger.servedElsewhere(address, refKey(refOf(service))) : undefined
+    const elsewhere =
+      claim === undefined ? ledger.servedElsewhere(address, refKey(refOf(service))) : undefined
     if (forbidden !== undefined) refusals.push(`${address} ${forbidden}`)
     else if (pool === undefined && !opened) {
       refusals.push(
         `${address} is in no pool that this Service may use, nor in --external-cidrs; ask for an address with the annotation ${annotations.ask}: auto, or ask the administrator for a pool`
       )
     } else if (owner !== undefined) refusals.push(`${address} is carried by Service ${owner}`)
-    else if (other !== undefined) {
-      refusals.push(`${address} is shown by Service ${other}, to which another controller gave it`)
-    } else if (claim !== undefined && present.some(({ origin }) => origin === "allocated")) {
+    else if (elsewhere !== undefined) refusals.push(`${address} ${elsewhere}`)
+    else if (claim !== undefined && present.some(({ origin }) => origin === "allocated")) {
       const why = whyNotShared(claim, service, annotationOf(service, annotations.share), find)
       if (why === undefined) wanted.push({ address, pool: claim.spec.pool, claim })
       else refusals.push(`${address} ${why}`)

@@ -158,10 +158,15 @@ export class Ledger {
     return this.taken.has(address, elsewhere.length + sharers.length)
   }
 
-  /** A Service (`namespace/name`) that has the address from another controller, as the Service `but` has not. */
+  /**
+   * Why the address is another controller's to give, as the end of a sentence that begins with it; `undefined` when none has
+   * given it, or has given it to `but` (`namespace/name`) as well.
+   */
   servedElsewhere(address: string, but: string): string | undefined {
     const owners = this.facts.servedElsewhere(address)
-    return owners.includes(but) ? undefined : owners[0]
+    return owners.length === 0 || owners.includes(but)
+      ? undefined
+      : `is shown by Service ${owners[0]}, to which another controller gave it`
   }
 
   /**

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
+import { upon } from "../../test/support/faults.ts"
 import { all, allWith, World } from "../../test/support/world.ts"
+import { claim } from "../sweep/drifts.fixture.ts"
 
 const lan = { cidr: "10.0.0.0/29" }
 const balancer = { type: "LoadBalancer" }
@@ -58,6 +60,22 @@ describe("an address that another controller gave to a Service that asks us for 
     expect(world.ingress("theirs")).toEqual(["10.0.0.1"])
   })
 
+  it("is given to nobody either when its claim names nobody, as after a conflict with that controller", async () => {
+    const world = await withTheirs()
+    await claim(world, "10.0.0.1", [], { phase: "Conflict", retryAt: "2999-01-01T00:00:00Z" })
+    await world.asking("named", "10.0.0.1")
+    await world.settle()
+    expect(world.externalIPs("named")).toBeUndefined()
+  })
+
+  it("is not had by writing our annotation either", async () => {
+    const world = await withTheirs()
+    await world.asking("forged", "auto", { annotations: { "ipcontroller.ext/allocated": "10.0.0.1" } })
+    await world.settle()
+    expect(world.held).toEqual({})
+    expect(world.events("services/default/forged").at(-1)).toContain("is shown by Service default/theirs")
+  })
+
   it("is free when that Service is gone", async () => {
     const world = await withTheirs()
     await world.asking("named", "10.0.0.1")
@@ -77,10 +95,30 @@ describe("an address that another controller gave to a Service that asks us for 
     expect(world.held).toEqual({ "10.0.0.1": ["default/named"] })
   })
 
+  it("is counted in the pool's status, and in why it has none left, by the next sweep", async () => {
+    const world = new World(all)
+    await world.pool("one", { cidr: "10.0.0.1/32" })
+    await world.settle()
+    await world.service("theirs", { ...elsewhere, ingress: [{ ip: "10.0.0.1" }] })
+    await world.asking("any")
+    await world.settle()
+    await world.sweep()
+    expect(world.events("services/default/any")).toEqual([
+      "AllocationFailed: no free IPv4 address: one has no free address (0 of 1 in use, 1 taken by Nodes, other Services or other controllers)"
+    ])
+    expect(world.poolNow("one").status).toMatchObject({ used: 0, available: 0, capacity: 1 })
+    await world.writeIngress("theirs", [])
+    await world.sweep()
+    await world.sweep()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/any"] })
+    expect(world.poolNow("one").status).toMatchObject({ used: 1, available: 0 })
+  })
+
   it.each(["auto", "10.0.0.1"])("is its own when it asks for it: %s", async (what) => {
     const world = new World(allWith({ loadBalancers: "class" }))
     await world.pool("lan", lan)
     await world.service("web", { spec: balancer, ingress: [{ ip: "10.0.0.1" }] })
+    await world.service("lists", { spec: { externalIPs: ["10.0.0.1"] } })
     await world.asking("older", "10.0.0.1")
     await world.settle()
     await world.annotate("web", { "external-ip": what })
@@ -88,6 +126,35 @@ describe("an address that another controller gave to a Service that asks us for 
     await world.sweep()
     expect(world.held).toEqual({ "10.0.0.1": ["default/web"] })
     expect(world.ingress("web")).toEqual(["10.0.0.1"])
+  })
+})
+
+describe("a LoadBalancer whose address somebody else lists by hand before there is a pool", () => {
+  it("adopts it: the other one is refused", async () => {
+    const world = new World(all)
+    await world.service("lists", { spec: { externalIPs: ["10.0.0.1"] } })
+    await world.service("web", { spec: balancer, ingress: [{ ip: "10.0.0.1" }] })
+    await world.settle()
+    await world.pool("lan", lan)
+    await world.settle()
+    await world.sweep()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/web"] })
+    expect(world.events("services/default/lists").at(-1)).toContain("ExternalIPRefused")
+  })
+})
+
+describe("a Service that shows another controller's address, and no longer asks in the moment of its adoption", () => {
+  it("goes on showing it", async () => {
+    const unask = () => world.another([]).annotate("web", { "external-ip": null })
+    const through = upon("mergePatch Service", unask)
+    const world: World = new World(allWith({ loadBalancers: "class" }), { through })
+    await world.pool("lan", lan)
+    await world.service("web", { spec: balancer, ingress: [{ ip: "10.0.0.1" }] })
+    await world.settle()
+    await world.annotate("web", { "external-ip": "auto" })
+    await world.settle()
+    expect(world.ingress("web")).toEqual(["10.0.0.1"])
+    expect(world.held).toEqual({})
   })
 })
 

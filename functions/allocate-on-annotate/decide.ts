@@ -120,8 +120,11 @@ type Find = (entry: ClaimedService) => Service | undefined
 /** What the pools say, one by one, when none of them helps. */
 const reasons = (ledger: Ledger, service: Service, request: Auto | Addresses): ReadonlyArray<string> =>
   ledger.pools.slice(0, 10).map((pool) => {
+    const { used, available, capacity } = pool
+    const others = capacity - used - available
+    const more = others <= 0 ? "" : `, ${others} taken by Nodes, other Services or other controllers`
     const why =
-      ledger.whyNot(pool, service, request) ?? `has no free address (${pool.used} of ${pool.capacity} in use)`
+      ledger.whyNot(pool, service, request) ?? `has no free address (${used} of ${capacity} in use${more})`
     return `${pool.name} ${why}`
   })
 
@@ -188,10 +191,8 @@ const certain = (
   }
   const forbidden = ledger.forbidden(address)
   if (forbidden !== undefined) return Result.fail(new AddressTaken({ address, why: forbidden }))
-  const elsewhere = ledger.servedElsewhere(address, refKey(refOf(service)))
-  if (claim === undefined && elsewhere !== undefined) {
-    return Result.fail(new AddressTaken({ address, why: elsewhere }))
-  }
+  const elsewhere = ledger.whyElsewhere(address, refKey(refOf(service)))
+  if (elsewhere !== undefined) return Result.fail(new AddressTaken({ address, why: elsewhere }))
   if (claim === undefined && ledger.isTaken(address, refKey(refOf(service)))) {
     return Result.fail(new AddressTaken({ address, why: "is being given to another Service" }))
   }

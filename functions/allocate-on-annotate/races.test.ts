@@ -1,6 +1,6 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, it, vi } from "@effect/vitest"
 import { upon } from "../../test/support/faults.ts"
-import { all, run, World } from "../../test/support/world.ts"
+import { all, allWith, run, World } from "../../test/support/world.ts"
 import { IpClaim } from "../domain/kinds.ts"
 import { defaultSettings } from "../domain/settings.ts"
 import { allocateOnAnnotate } from "./function.ts"
@@ -166,5 +166,43 @@ describe("a claim that was just made", () => {
     await world.settle(4)
     expect(Object.keys(world.held)).toEqual(["10.0.0.1", "10.0.0.2", "10.0.0.3"])
     expect(world.cluster.runs.filter(({ ended }) => ended._tag === "Again")).toEqual([])
+  })
+})
+
+describe("whoever waits for an address that is taken off", () => {
+  it.each([
+    ["is edited", { "external-ip": null }],
+    ["is replaced by one without annotations", { "external-ip": null, "ipcontroller.ext/allocated": null }]
+  ])("has it though the claim is seen to go before the Service, when that %s", async (_, gone) => {
+    const functions = allWith({ loadBalancers: "class" })
+    const isAllocate = ({ name }: { readonly name: string }) => name === "allocate-on-annotate"
+    const world = new World(functions.filter((one) => !isAllocate(one)))
+    await world.pool("one", { cidr: "10.0.0.1/32" })
+    const { api } = world.cluster
+    const late: Array<() => void> = []
+    let isLate = false
+    const watch = api.watch.bind(api)
+    const watching = vi.spyOn(api, "watch").mockImplementation((see) =>
+      watch((event) => {
+        if (isLate && event.kind.kind === "Service") late.push(() => see(event))
+        else see(event)
+      })
+    )
+    const allocator = world.another(functions.filter(isAllocate))
+    watching.mockRestore()
+    await world.asking("web", "auto", { spec: { type: "LoadBalancer" } })
+    await allocator.settle()
+    await world.bound("10.0.0.1")
+    await world.asking("waits", "10.0.0.1")
+    await allocator.settle()
+    await world.annotate("web", gone)
+    await allocator.settle()
+    isLate = true
+    await world.settle()
+    await allocator.settle()
+    isLate = false
+    for (const see of late) see()
+    await allocator.settle()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/waits"] })
   })
 })

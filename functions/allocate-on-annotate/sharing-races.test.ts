@@ -107,3 +107,21 @@ describe("a Service that asks for a pool which has taken over another one's addr
     expect(world.troubles.join()).not.toContain("this process is dead")
   })
 })
+
+describe("a LoadBalancer that shares, and is replaced by one without key and annotations", () => {
+  it("leaves the address wholly: its status shows it no more, and others may have it", async () => {
+    const world = new World(all)
+    await world.pool("one", { cidr: "10.0.0.1/32" })
+    const asks = (number: number) => ({ annotations: key, spec: { type: "LoadBalancer", ...port(number) } })
+    await world.service("one", asks(80))
+    await world.service("two", asks(443))
+    await world.bound("10.0.0.1")
+    expect(world.held).toEqual({ "10.0.0.1": ["default/one", "default/two"] })
+    await world.annotate("two", { "external-ip-share": null, "ipcontroller.ext/allocated": null })
+    await world.settle()
+    expect(world.ingress("two")).toEqual([])
+    await world.deleteService("one")
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/two"] })
+  })
+})

@@ -28,8 +28,8 @@ const thoseWhoHave = (ledger: Ledger, address: string): ReadonlyArray<string> =>
 ]
 
 /**
- * The Services that have the address on them though its claim is gone; else those that wait for it. `carriedYet` is what
- * was left to the former: the watches of claims and of Services are two, so a Service that has just lost the address may
+ * The Services that have the address on them though its claim is gone; else those that wait for it, unless another
+ * controller has it. `carriedYet` is what was left to the former: the watches of claims and of Services are two, so a Service that has just lost the address may
  * still seem to have it. Forgotten with the process: then the sweep wakes those that wait.
  */
 export const servicesThatWaitFor = (
@@ -42,7 +42,9 @@ export const servicesThatWaitFor = (
     if (address === undefined) return []
     const ledger = view.index(ledgerOf)
     const owners = thoseWhoHave(ledger, address)
-    if (owners.length === 0) return whomTheAddressServes(ledger, address)
+    if (owners.length === 0 && ledger.servedElsewhere(address).length === 0) {
+      return whomTheAddressServes(ledger, address)
+    }
     carriedYet.add(address)
     return owners.map(refOfServiceKey)
   }
@@ -59,7 +61,8 @@ export const servicesThatWaitForWhatItCarried = (
     const ledger = view.index(ledgerOf)
     return Array.from(carriedYet).flatMap((address) => {
       const isClaimed = ledger.claim(address) !== undefined
-      if (!isClaimed && thoseWhoHave(ledger, address).length > 0) return []
+      const isThere = thoseWhoHave(ledger, address).length + ledger.servedElsewhere(address).length > 0
+      if (!isClaimed && isThere) return []
       carriedYet.delete(address)
       return isClaimed ? [] : whomTheAddressServes(ledger, address)
     })

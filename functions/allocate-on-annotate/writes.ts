@@ -1,12 +1,13 @@
 import * as Effect from "effect/Effect"
 import { type Conflict, Kube, type NotFound, refKey, refOf } from "#runtime"
-import { addressOfClaim, entryOf, isEntryOf, newClaim, serviceKeyOf } from "../domain/holding.ts"
+import { addressOfClaim, entryOf, isEntryOf, newClaim, serviceKeyOf, shownStill } from "../domain/holding.ts"
 import { type ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
 import { allocatedOf, ingressPatch, publishPatch, publishWhere } from "../domain/publishing.ts"
 import { annotations } from "../domain/requests.ts"
 import { whyNotShared } from "../domain/sharing.ts"
 import { at } from "../shared/at.ts"
+import { withdraw } from "../shared/withdraw.ts"
 import { type Choice, Overtaken } from "./decide.ts"
 
 /** Enters the Service into the claim, in place of its former self if that is there. */
@@ -122,6 +123,11 @@ export const leaveUnshared = Effect.fnUntraced(function* (
       (entry) => isEntryOf(entry, service) && entry.origin === "allocated"
     )
     const why = whyNotShared(claim, service, share, (other) => kube.find(Service, other))
-    if (isEntered && why !== undefined) yield* leave(service, claim)
+    if (!isEntered || why === undefined) continue
+    const fresh = shownStill(service, claim) ? yield* kube.get(Service, refOf(service)) : undefined
+    if (fresh !== undefined && shownStill(fresh, claim)) {
+      yield* withdraw(fresh, allocatedOf(fresh), [addressOfClaim(claim)])
+    }
+    yield* leave(service, claim)
   }
 })

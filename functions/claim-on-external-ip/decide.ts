@@ -52,8 +52,7 @@ export const judgeExternalIps = (
     )
     const opened = settings.externalCidrs.some((cidr) => cidrContains(cidr, address))
     const owner = ledger.rightfulOwner(address, refKey(refOf(service)))
-    const elsewhere =
-      claim === undefined ? ledger.servedElsewhere(address, refKey(refOf(service))) : undefined
+    const elsewhere = ledger.whyElsewhere(address, refKey(refOf(service)))
     if (forbidden !== undefined) refusals.push(`${address} ${forbidden}`)
     else if (pool === undefined && !opened) {
       refusals.push(

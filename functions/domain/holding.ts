@@ -1,6 +1,6 @@
 import { addressOfClaimName, canonicalAddress, claimName, familyOf, hostCidr } from "./addresses.ts"
 import type { ClaimedService, IpClaim, Service } from "./kinds.ts"
-import { allocatedOf, handWrittenOf } from "./publishing.ts"
+import { allocatedOf, foreignIngressOf, handWrittenOf } from "./publishing.ts"
 import { poolLabel, type RequestOptions, requestOf } from "./requests.ts"
 
 /** `namespace/name` of the Service that holds a share of a claim. */
@@ -56,6 +56,15 @@ export const isEntryOf = (entry: ClaimedService, service: Service): boolean =>
 /** Whether the claim, if there is one, holds its address for this very Service. */
 export const isNamedBy = (claim: IpClaim | undefined, service: Service): boolean =>
   (claim?.spec.services ?? []).some((entry) => isEntryOf(entry, service))
+
+/**
+ * Whether the Service shows the address that we gave it without the annotation that says so: whoever replaces a whole
+ * object takes that with it, and not the status. What was never bound may have been another controller's before.
+ */
+export const shownStill = (service: Service, claim: IpClaim): boolean =>
+  claim.status?.boundAt !== undefined &&
+  (claim.spec.services ?? []).some((entry) => isEntryOf(entry, service) && entry.origin === "allocated") &&
+  foreignIngressOf(service).includes(addressOfClaim(claim))
 
 /** Whether the claim's address is from the pool that is asked for, as far as either names one. */
 export const isFromPool = ({ spec: { pool } }: IpClaim, wanted: string | undefined): boolean =>

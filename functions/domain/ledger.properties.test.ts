@@ -83,7 +83,8 @@ const answersOf = (ledger: Ledger) => ({
     ledger.poolOf(address(number))?.name,
     ledger.claim(address(number))?.spec.services,
     ledger.listersOf(address(number)),
-    ledger.servedElsewhere(address(number), "")
+    ledger.servedElsewhere(address(number)),
+    ledger.whyElsewhere(address(number), "")
   ]),
   pools: ledger.pools.map((pool) => ({
     name: pool.name,

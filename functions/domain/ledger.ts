@@ -146,7 +146,7 @@ export class Ledger {
   /**
    * Whether a claim, a node, a clusterIP or a Service that carries it has the address, a Service that may lists it by
    * hand, one shows it that has it from another controller, or it is reserved. That `but` (`namespace/name`) lists it
-   * does not count; nor do those who share it with `but` by that controller's doing.
+   * does not count. If `but` has it from another controller, nobody counts who has it from there as well, or lists it.
    */
   isTaken(address: string, but?: string): boolean {
     const listers = this.handListed.of(address)
@@ -154,17 +154,17 @@ export class Ledger {
     if (but === undefined || !elsewhere.includes(but)) {
       return this.taken.has(address, but !== undefined && listers.includes(but) ? 1 : 0)
     }
-    const sharers = listers.filter((key) => elsewhere.includes(key))
-    return this.taken.has(address, elsewhere.length + sharers.length)
+    return this.taken.has(address, elsewhere.length + listers.length)
   }
 
   /**
    * Why the address is another controller's to give, as the end of a sentence that begins with it; `undefined` when none has
-   * given it, or has given it to `but` (`namespace/name`) as well.
+   * given it, or has given it to `but` (`namespace/name`) as well, or it is ours by now: a claim names a Service.
    */
-  servedElsewhere(address: string, but: string): string | undefined {
+  whyElsewhere(address: string, but: string): string | undefined {
     const owners = this.facts.servedElsewhere(address)
-    return owners.length === 0 || owners.includes(but)
+    const isOurs = (this.claims.byAddress(address)?.spec.services ?? []).length > 0
+    return owners.length === 0 || owners.includes(but) || isOurs
       ? undefined
       : `is shown by Service ${owners[0]}, to which another controller gave it`
   }
@@ -184,6 +184,11 @@ export class Ledger {
   /** The Services (`namespace/name`) that carry the address, whether a claim names them or not. */
   carriersOf(address: string): ReadonlyArray<string> {
     return this.facts.carriersOf(address)
+  }
+
+  /** The Services (`namespace/name`) that show the address in their ingress, where another controller put it. */
+  servedElsewhere(address: string): ReadonlyArray<string> {
+    return this.facts.servedElsewhere(address)
   }
 
   /** The Services (`namespace/name`) that list the address by hand and may have it, whether a claim names them or not. */

@@ -26,6 +26,10 @@ export interface PoolEntry {
   readonly available: number
 }
 
+/** Whether the pool's status says other numbers than the ledger. */
+export const countsOtherwise = ({ object, available, used }: PoolEntry): boolean =>
+  object.status?.available !== available || object.status.used !== used
+
 /** What the ledger tells an entry about addresses when the entry counts afresh. */
 export interface Occupancy {
   /** Canonical address → how many claims, nodes and clusterIPs it is taken by. */

@@ -1,6 +1,6 @@
-import { addressOfClaim, isEntryOf, isNamedBy, serviceKeyOf, whyReleased } from "../domain/holding.ts"
+import { isNamedBy, serviceKeyOf, whyReleased } from "../domain/holding.ts"
 import type { ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
-import { allocatedOf, foreignIngressOf } from "../domain/publishing.ts"
+import { allocatedOf } from "../domain/publishing.ts"
 import { type RequestOptions, requestOf } from "../domain/requests.ts"
 
 /** One Service's share of one claim that is to end, and why. */
@@ -37,18 +37,6 @@ export const showsWithoutAsking = (
   allocatedOf(service).length > 0 &&
   requestOf(service, options)._tag === "None" &&
   !claims.some((claim) => isNamedBy(claim, service))
-
-/**
- * Which of the addresses that are released the Service shows in its ingress without the annotation that says they are
- * ours: whoever replaces a whole object takes the annotation with it, and not the status.
- */
-export const shownStill = (service: Service, releases: ReadonlyArray<Release>): ReadonlyArray<string> => {
-  const shown = foreignIngressOf(service)
-  return releases
-    .filter(({ entry }) => entry.origin === "allocated" && isEntryOf(entry, service))
-    .map(({ claim }) => addressOfClaim(claim))
-    .filter((address) => shown.includes(address))
-}
 
 /** The claim's other Services: they keep it. */
 export const othersOf = (claim: IpClaim, gone: ClaimedService): ReadonlyArray<ClaimedService> =>

@@ -108,6 +108,7 @@ describe("free-on-delete", () => {
     await world.pool("lan", { cidr: "10.0.0.0/29" })
     await world.asking("web", "auto", { spec: balancer, ingress: [{ ip: "203.0.113.9" }] })
     await world.settle()
+    await world.bound("10.0.0.1")
     expect(world.ingress("web")).toEqual(["203.0.113.9", "10.0.0.1"])
     await world.annotate("web", { "external-ip": null, "ipcontroller.ext/allocated": null })
     await world.settle()

@@ -1,13 +1,13 @@
 import * as Effect from "effect/Effect"
 import { defineFunction, type Keyed, Kube, patch, patchStatus, read, refKey, refOf, remove } from "#runtime"
-import { addressOfClaim } from "../domain/holding.ts"
+import { addressOfClaim, shownStill } from "../domain/holding.ts"
 import { IpClaim, Service } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
 import { allocatedOf } from "../domain/publishing.ts"
 import type { Settings } from "../domain/settings.ts"
 import { at } from "../shared/at.ts"
 import { withdraw } from "../shared/withdraw.ts"
-import { othersOf, releasesOf, shownStill, showsWithoutAsking } from "./decide.ts"
+import { othersOf, releasesOf, showsWithoutAsking } from "./decide.ts"
 
 /**
  * Frees the addresses of a Service that is gone, was created again under its name, or no longer asks for them.
@@ -33,7 +33,10 @@ export const freeOnDelete = (settings: Settings) => {
       const releases = releasesOf(key, claims, fresh, settings)
       const gone = releases.map(({ claim }) => addressOfClaim(claim))
       const carried = fresh === undefined ? [] : allocatedOf(fresh)
-      const lost = fresh === undefined ? [] : shownStill(fresh, releases)
+      const lost =
+        fresh === undefined
+          ? []
+          : releases.filter(({ claim }) => shownStill(fresh, claim)).map(({ claim }) => addressOfClaim(claim))
       if (showsWithoutAsking(fresh, claims, settings)) yield* clear(fresh, [], lost)
       else if (
         fresh !== undefined &&

@@ -5,6 +5,7 @@ import { addressOfClaimName } from "../domain/addresses.ts"
 import { withJudgement } from "../domain/conditions.ts"
 import { IpClaim, IpClaimPool, Node } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
+import { countsOtherwise } from "../domain/pool-entry.ts"
 import type { Settings } from "../domain/settings.ts"
 import { isSaid, summarize } from "./decide.ts"
 
@@ -32,10 +33,7 @@ export const summarizePool = (settings: Settings) => {
     keys: (_event, view) =>
       view
         .index(ledgerOf)
-        .pools.filter(
-          ({ object, available, used }) =>
-            object.status?.available !== available || object.status.used !== used
-        )
+        .pools.filter(countsOtherwise)
         .map(({ name }) => ({ namespace: "", name }))
   }
   return defineFunction({

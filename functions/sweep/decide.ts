@@ -64,7 +64,7 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
     const isFree =
       !isNamedBy(claim, service) &&
       ledger.rightfulOwner(address, refKey(ref)) === undefined &&
-      (claim !== undefined || ledger.servedElsewhere(address, refKey(ref)) === undefined) &&
+      ledger.whyElsewhere(address, refKey(ref)) === undefined &&
       (claim?.spec.services?.some(({ origin }) => origin === "allocated") !== true ||
         whyNotShared(claim, service, annotationOf(service, annotations.share), find) === undefined)
     return isFree && isAllowed && ledger.forbidden(address) === undefined

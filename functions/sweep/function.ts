@@ -2,8 +2,9 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import { defineFunction, every, Fleet, Kube, read, refKey, refOf, remove, seeFleet } from "#runtime"
-import { IpClaim, IpNode, Service } from "../domain/kinds.ts"
+import { IpClaim, IpClaimPool, IpNode, Service } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
+import { countsOtherwise } from "../domain/pool-entry.ts"
 import type { Settings } from "../domain/settings.ts"
 import { abandoned, type Drift, findDrifts } from "./decide.ts"
 import { findFleetDrifts, placedWithoutClaim } from "./fleet.ts"
@@ -59,6 +60,10 @@ export const sweep = (settings: Settings) => {
         yield* kube.remove(IpClaim, refOf(claim), { uid, resourceVersion })
         yield* Metric.update(Metric.withAttributes(mended, { cause: "Abandoned" }), 1)
         yield* Effect.logWarning(`Abandoned: ${claim.metadata.name} named no Service`)
+      }
+      // To tell it of each Service's change, as other controllers write there too, would cost more than a minute's delay.
+      for (const { name } of kube.index(ledgerOf).pools.filter(countsOtherwise)) {
+        yield* kube.wake("summarize-pool", IpClaimPool, { namespace: "", name })
       }
       return drifts.length === 0 ? undefined : `found ${drifts.length} drifts`
     })

@@ -88,6 +88,9 @@ describe("a node whose kernel told more than it could hear", () => {
 })
 
 describe("an address that was taken off by others", () => {
+  const turns = async () => {
+    for (let turn = 0; turn < 5; turn++) await new Promise((done) => setImmediate(done))
+  }
   afterEach(() => void vi.useRealTimers())
 
   it("is put back once they have had the time to see that it is gone, as `ip address flush` wants to", async () => {
@@ -98,11 +101,22 @@ describe("an address that was taken off by others", () => {
     const before = puts.length
     vi.useFakeTimers({ toFake: ["setTimeout"] })
     tell({ what: "address-removed", index: 1, address: "10.0.0.1", marked: true })
-    vi.advanceTimersByTime(40)
-    for (let turn = 0; turn < 5; turn++) await new Promise((done) => setImmediate(done))
+    vi.advanceTimersByTime(30)
+    // One that is not held any more: released by ourselves.
+    tell({ what: "address-removed", index: 1, address: "10.0.0.7", marked: true })
+    vi.advanceTimersByTime(10)
+    await turns()
     expect(puts).toHaveLength(before)
     vi.advanceTimersByTime(10)
+    await turns()
     expect(puts).toHaveLength(before + 1)
+    tell({ what: "address-removed", index: 1, address: "10.0.0.1", marked: true })
+    vi.advanceTimersByTime(40)
+    await turns()
+    expect(puts).toHaveLength(before + 1)
+    vi.advanceTimersByTime(10)
+    await turns()
+    expect(puts).toHaveLength(before + 2)
   })
 })
 

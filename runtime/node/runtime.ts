@@ -303,8 +303,11 @@ export class NodeRuntime {
     if (event.what === "address-removed" && event.marked) {
       const held = this.holder.table.at(event.address)
       if (held !== undefined && held.index === event.index) this.#removed.push(held)
-      if (this.#removed.length === 1) {
-        this.#puttingBack = setTimeout(() => this.holder.removed(this.#removed.splice(0)), putBackMillis)
+      if (this.#removed.length > 0) {
+        this.#puttingBack ??= setTimeout(() => {
+          this.#puttingBack = undefined
+          this.holder.removed(this.#removed.splice(0))
+        }, putBackMillis)
       }
       return
     }

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import type { FunctionDefinition, KubeFailure } from "#runtime"
-import { MemoryApi, TestCluster, type TestClusterOptions } from "#testkit"
+import { MemoryApi, TestCluster, type TestClusterOptions, testLink } from "#testkit"
+import { claimName } from "../../functions/domain/addresses.ts"
 import { addressOfClaim } from "../../functions/domain/holding.ts"
 import { IpClaim, IpClaimPool, Namespace, Node, Service } from "../../functions/domain/kinds.ts"
 import type { ServiceParts } from "../../functions/domain/objects.fixture.ts"
@@ -98,6 +99,14 @@ export class World {
   async writeIngress(path: string, ingress: ServiceParts["ingress"]): Promise<void> {
     const status = { loadBalancer: { ingress } }
     await run(this.cluster.api.mergePatch(Service, refFrom(path), { status }, { subresource: "status" }))
+  }
+
+  /** A node reports that it has the address. */
+  async bound(address: string): Promise<void> {
+    this.cluster.fleet.join("n1", [testLink()])
+    await this.settle()
+    this.cluster.fleet.report({ node: "n1", claim: claimName(address), address, what: "bound" })
+    await this.settle()
   }
 
   deleteService(path: string): Promise<void> {

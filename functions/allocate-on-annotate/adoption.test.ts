@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { upon } from "../../test/support/faults.ts"
-import { all, allWith, World } from "../../test/support/world.ts"
-import { claim } from "../sweep/drifts.fixture.ts"
+import { all, allWith, run, World } from "../../test/support/world.ts"
+import { IpClaim } from "../domain/kinds.ts"
 
 const lan = { cidr: "10.0.0.0/29" }
 const balancer = { type: "LoadBalancer" }
@@ -62,7 +62,13 @@ describe("an address that another controller gave to a Service that asks us for 
 
   it("is given to nobody either when its claim names nobody, as after a conflict with that controller", async () => {
     const world = await withTheirs()
-    await claim(world, "10.0.0.1", [], { phase: "Conflict", retryAt: "2999-01-01T00:00:00Z" })
+    await run(
+      world.cluster.create(IpClaim, {
+        metadata: { name: "10-0-0-1" },
+        spec: { cidr: "10.0.0.1/32", pool: "lan", services: [] },
+        status: { phase: "Conflict", retryAt: "2999-01-01T00:00:00Z" }
+      })
+    )
     await world.asking("named", "10.0.0.1")
     await world.settle()
     expect(world.externalIPs("named")).toBeUndefined()

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { upon } from "../../test/support/faults.ts"
 import { all, allWith, run, World } from "../../test/support/world.ts"
-import { IpClaim } from "../domain/kinds.ts"
+import { IpClaim, Namespace } from "../domain/kinds.ts"
 
 const lan = { cidr: "10.0.0.0/29" }
 const balancer = { type: "LoadBalancer" }
@@ -74,14 +74,6 @@ describe("an address that another controller gave to a Service that asks us for 
     expect(world.externalIPs("named")).toBeUndefined()
   })
 
-  it("is not had by writing our annotation either", async () => {
-    const world = await withTheirs()
-    await world.asking("forged", "auto", { annotations: { "ipcontroller.ext/allocated": "10.0.0.1" } })
-    await world.settle()
-    expect(world.held).toEqual({})
-    expect(world.events("services/default/forged").at(-1)).toContain("is shown by Service default/theirs")
-  })
-
   it("is free when that Service is gone", async () => {
     const world = await withTheirs()
     await world.asking("named", "10.0.0.1")
@@ -110,7 +102,7 @@ describe("an address that another controller gave to a Service that asks us for 
     await world.settle()
     await world.sweep()
     expect(world.events("services/default/any")).toEqual([
-      "AllocationFailed: no free IPv4 address: one has no free address (0 of 1 in use, 1 taken by Nodes, other Services or other controllers)"
+      "AllocationFailed: no free IPv4 address: one has no free address (0 of 1 in use, 1 forbidden or taken by others)"
     ])
     expect(world.poolNow("one").status).toMatchObject({ used: 0, available: 0, capacity: 1 })
     await world.writeIngress("theirs", [])
@@ -132,6 +124,35 @@ describe("an address that another controller gave to a Service that asks us for 
     await world.sweep()
     expect(world.held).toEqual({ "10.0.0.1": ["default/web"] })
     expect(world.ingress("web")).toEqual(["10.0.0.1"])
+  })
+})
+
+describe("a pool that has nothing left but what a Service shows", () => {
+  it("gives it a second family's address, though the pool came later", async () => {
+    const world = new World(all)
+    await world.pool("four", lan)
+    const spec = { ...balancer, ipFamilies: ["IPv4", "IPv6"], ipFamilyPolicy: "PreferDualStack" }
+    for (const n of [1, 2]) {
+      await world.service(`web${n}`, { spec, ingress: [{ ip: `10.0.0.${n}` }, { ip: `fd00::${n}` }] })
+    }
+    await world.settle()
+    await world.pool("six", { cidr: "fd00::/64", ranges: [["fd00::1", "fd00::2"]] })
+    await world.settle()
+    await world.sweep()
+    expect([world.carries("web1"), world.carries("web2")]).toEqual(["10.0.0.1,fd00::1", "10.0.0.2,fd00::2"])
+  })
+
+  it.each(["auto", "10.0.0.1"])("gives it when it admits the Service at last: %s", async (what) => {
+    const world = new World(all)
+    await run(world.cluster.create(Namespace, { metadata: { name: "default", labels: {} } }))
+    await world.pool("one", { cidr: "10.0.0.1/32", namespaceSelector: { matchLabels: { a: "b" } } })
+    await world.asking("web", what, { spec: balancer, ingress: [{ ip: "10.0.0.1" }] })
+    await world.settle()
+    const labels = { a: "b" }
+    await run(world.cluster.patch(Namespace, { namespace: "", name: "default" }, { metadata: { labels } }))
+    await world.settle()
+    await world.sweep()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/web"] })
   })
 })
 
@@ -195,6 +216,13 @@ describe("an address that another controller gave to two Services", () => {
     await apart.annotate("b", { "external-ip": "auto" })
     await apart.settle()
     expect(apart.held).toEqual({ "10.0.0.1": ["default/b"], "10.0.0.3": ["default/a"] })
+  })
+
+  it("is entered again for the one that has adopted it when its claim is deleted", async () => {
+    const world = await shared({ "external-ip": "auto" })
+    await run(world.cluster.delete(IpClaim, { namespace: "", name: "10-0-0-3" }))
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.3": ["default/a"] })
   })
 
   it("is kept by one of them when both have asked before there was a pool", async () => {

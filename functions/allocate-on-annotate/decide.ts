@@ -122,7 +122,7 @@ const reasons = (ledger: Ledger, service: Service, request: Auto | Addresses): R
   ledger.pools.slice(0, 10).map((pool) => {
     const { used, available, capacity } = pool
     const others = capacity - used - available
-    const more = others <= 0 ? "" : `, ${others} taken by Nodes, other Services or other controllers`
+    const more = others <= 0 ? "" : `, ${others} forbidden or taken by others`
     const why =
       ledger.whyNot(pool, service, request) ?? `has no free address (${used} of ${capacity} in use${more})`
     return `${pool.name} ${why}`

@@ -1,6 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { type Index, Kube, type KubeFailure, refKey, refOf } from "#runtime"
+import { type Index, Kube, type KubeFailure, refOf } from "#runtime"
 import { claimName, familyOf } from "../domain/addresses.ts"
 import {
   addressOfClaim,
@@ -87,9 +87,6 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
         trouble = new Unclaimable({ address, why: `pool ${pool.name} does not admit the Service` })
       } else if (ledger.forbidden(address) !== undefined) {
         trouble = new Unclaimable({ address, why: `it ${ledger.forbidden(address)}` })
-      } else if (ledger.whyElsewhere(address, refKey(refOf(service))) !== undefined) {
-        const why = `it ${ledger.whyElsewhere(address, refKey(refOf(service)))}`
-        trouble = new Unclaimable({ address, why })
       } else if (yield* stillCarries(service, address)) {
         yield* kube.create(IpClaim, newClaim(address, pool.name, [entry]))
         mended.push(`adopted ${address} into pool ${pool.name}`)

@@ -3,7 +3,7 @@ import { familyOf } from "../domain/addresses.ts"
 import { addressOfClaim, isEntryOf, isNamedBy, serviceKeyOf, whyReleased } from "../domain/holding.ts"
 import { type ClaimedService, type IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
-import { allocatedOf, handWrittenOf, publishedOf } from "../domain/publishing.ts"
+import { allocatedOf, handWrittenOf, publishedOf, shownOf } from "../domain/publishing.ts"
 import {
   type Addresses,
   type Auto,
@@ -110,8 +110,8 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
 }
 
 /**
- * What the Service could have now though no queue has it: a share of an address, or, if it has one already, the rest of
- * what it asks for.
+ * What the Service could have now though no queue has it: a share of an address, what it shows already, or, if it has one
+ * address, the rest of what it asks for.
  */
 const fits = (
   service: Service,
@@ -128,13 +128,20 @@ const fits = (
         : request.addresses.includes(address)
     if (isWanted) return `it may share ${address}`
   }
-  if (isWaiting) return undefined
+  const shown = shownOf(service)
+  const isFree = (address: string) =>
+    !ledger.isTaken(address, refKey(refOf(service))) &&
+    ledger.forbidden(address) === undefined &&
+    pools.some(({ addresses }) => addresses?.contains(address) === true)
   if (request._tag === "Addresses") {
-    const isFree = (address: string) =>
-      !ledger.isTaken(address, refKey(refOf(service))) &&
-      pools.some(({ addresses }) => addresses?.contains(address) === true)
-    return request.addresses.every(isFree) ? request.addresses.join(" and ") : undefined
+    const isFitting = (address: string) => isFree(address) && (!isWaiting || shown.includes(address))
+    return request.addresses.every(isFitting) ? request.addresses.join(" and ") : undefined
   }
+  // Nobody else may have these, so that they are not among those that a pool has left.
+  const needed = request.needsAll === true ? request.families : request.families.slice(0, 1)
+  const own = needed.map((family) => shown.find((one) => familyOf(one) === family && isFree(one)))
+  if (own.every((address) => address !== undefined)) return `it shows ${own.join(" and ")}`
+  if (isWaiting) return undefined
   const pool = pools.find(
     ({ name, addresses }) => addresses?.family === request.families[0] && ledger.isItsTurn(service, name)
   )

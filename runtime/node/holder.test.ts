@@ -12,7 +12,12 @@ const verified = (signature: Signature, ...answers: ReadonlyArray<Heard>) =>
   verifiedInTurn(signature, answers)
 
 /** The same, by what it hears the first time that it asks, the second time, and so on. */
-const verifiedInTurn = async (
+const verifiedInTurn = (signature: Signature, ...rounds: ReadonlyArray<ReadonlyArray<Heard>>) =>
+  verifiedAfter(0, signature, ...rounds)
+
+/** The same so many milliseconds after it was renewed last. */
+const verifiedAfter = async (
+  millis: number,
   signature: Signature,
   ...rounds: ReadonlyArray<ReadonlyArray<Heard>>
 ): Promise<"kept" | "given up"> => {
@@ -21,7 +26,7 @@ const verifiedInTurn = async (
   const left = [...rounds]
   const lan = lanThat(() => new Map([[address, left.shift() ?? rounds.at(-1)!]]))
   const holder = new Holder(aroundOf(lan, peers))
-  const held = newHeld({ claim: "10-0-0-1", address, index: 1, ...signature }, 0)
+  const held = newHeld({ claim: "10-0-0-1", address, index: 1, ...signature }, performance.now() - millis)
   holder.table.add(held)
   await holder.verify([held])
   return holder.table.has(held) ? "kept" : "given up"
@@ -51,6 +56,22 @@ describe("an address that two nodes hold, NATS being away", () => {
 
   it("is kept when another one only asks for it", async () => {
     expect(await verified(by(3, false), heard("asks", other, by(3, true)))).toBe("kept")
+  })
+})
+
+describe("an address that the kernel has dropped while the runtime stood still", () => {
+  const isThen = (...answers: ReadonlyArray<Heard>) =>
+    verifiedAfter(defaultTimes.lifetimeMillis, by(3, false), answers)
+
+  it("is given up to one that took it, though no assignment says so yet, and kept otherwise", async () => {
+    const taken = [heard("has", other), heard("has", other, by(3, true))]
+    expect(await verified(by(3, false), ...taken)).toBe("kept")
+    expect(await isThen(...taken)).toBe("given up")
+    expect(await isThen()).toBe("kept")
+  })
+
+  it("is kept when only one whose assignment is older has it", async () => {
+    expect(await isThen(heard("has", other, by(2, false)))).toBe("kept")
   })
 })
 

@@ -264,6 +264,8 @@ export class Holder {
     const { lan: lanOf, times, peers } = this.#around
     const lan = lanOf(index)
     if (lan === undefined) return
+    const now = performance.now()
+    const dropped = new Set(asked.filter(({ renewedAt }) => now - renewedAt >= times.lifetimeMillis))
     const answers = await this.#hearOf(lan, asked)
     if (this.#around.beat() !== stalls) return
     const keep: Array<Held> = []
@@ -284,7 +286,7 @@ export class Holder {
         ({ what, mac, signature }) =>
           what === "asks" && signature?.released === false && ours.some((one) => one.mac === mac)
       )
-      if (ours.length > 0 && !this.#outranks(held, [...ours, ...asking], lan.mac)) {
+      if (ours.length > 0 && !this.#outranks(held, [...ours, ...asking], lan.mac, dropped.has(held))) {
         const node = peers.nodeOf(ours[0]!.mac) ?? ours[0]!.mac
         await this.#yield(held, `${node} holds it by now`)
       } else if (ours.length === 0 && foreign !== undefined) await this.#withdraw(held, foreign)
@@ -300,9 +302,14 @@ export class Holder {
     else for (const held of here) held.announcedAt = performance.now()
   }
 
-  #outranks(held: Held, others: ReadonlyArray<Heard>, mac: string): boolean {
+  /**
+   * `isDropped`: the kernel has not had the address any more, so that whoever took it did so by right, whether that has been
+   * recorded yet or not. Only a newer assignment takes it back.
+   */
+  #outranks(held: Held, others: ReadonlyArray<Heard>, mac: string, isDropped: boolean): boolean {
     const me = { term: held.term, taken: held.taken, mac }
     const signed = others.filter((one) => one.signature !== undefined)
+    if (isDropped) return signed.length > 0 && signed.every((one) => one.signature!.term < held.term)
     if (signed.length > 0) return signed.every((one) => stays(me, { ...one.signature!, mac: one.mac }))
     // He does not say what he holds it by. What NATS says now is newer than what either of us remembers.
     return this.#around.inContact() && this.#around.assignmentOf(held.claim)?.role === "holder"

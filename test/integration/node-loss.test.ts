@@ -75,6 +75,9 @@ withParts("a runtime", (shared) => {
   it("that was frozen for longer takes back nothing that it lost", () =>
     loss.runtimeFrozen(lab, addresses, "n2"))
 
+  it("that was frozen takes back nothing either before it has been recorded who took it", () =>
+    loss.runtimeFrozen(lab, addresses, "n1", false))
+
   it("and everything else of ours can be updated one after the other: nothing moves, no ping is lost", () =>
     loss.rollingUpdate(lab, addresses))
 })

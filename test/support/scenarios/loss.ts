@@ -65,16 +65,21 @@ export const runtimeLost = async (
   await lab.settled(addresses)
 }
 
-/** A runtime stands still for longer than its addresses live, and goes on: it takes nothing back. */
+/**
+ * A runtime stands still for longer than its addresses live, and goes on: it takes nothing back, whether there are
+ * functions that record who has them by now or not.
+ */
 export const runtimeFrozen = async (
   lab: NodeLab,
   addresses: ReadonlyArray<string>,
-  node: string
+  node: string,
+  isRecorded = true
 ): Promise<void> => {
   const runtime = lab.runtimes.get(node)!
   const had = [...(await lab.holders(addresses))]
     .filter(([, on]) => on.includes(node))
     .map(([address]) => address)
+  if (!isRecorded) await lab.hostsDie()
   await runtime.stop()
   let mark: number
   try {
@@ -96,6 +101,7 @@ export const runtimeFrozen = async (
     const said = await lab.lan.observer.announcementsOf(address, mark)
     expect(said.filter(({ mac }) => lab.lan.hostOf(mac) === node)).toEqual([])
   }
+  if (!isRecorded) await lab.mendAll()
   await lab.settled(addresses)
 }
 

@@ -29,8 +29,8 @@ const thoseWhoHave = (ledger: Ledger, address: string): ReadonlyArray<string> =>
 
 /**
  * The Services that have the address on them though its claim is gone; else those that wait for it, unless another
- * controller has it. `carriedYet` is what was left to the former: the watches of claims and of Services are two, so a Service that has just lost the address may
- * still seem to have it. Forgotten with the process: then the sweep wakes those that wait.
+ * controller has it. `carriedYet` is what was left to the former: the watches of claims and of Services are two, so a
+ * Service that has just lost the address may still seem to have it. Forgotten with the process: then the sweep wakes those that wait.
  */
 export const servicesThatWaitFor = (
   ledgerOf: Index<Ledger>,

@@ -1,6 +1,14 @@
 import * as Effect from "effect/Effect"
 import { type Conflict, Kube, type NotFound, refKey, refOf } from "#runtime"
-import { addressOfClaim, entryOf, isEntryOf, newClaim, serviceKeyOf, shownStill } from "../domain/holding.ts"
+import {
+  addressOfClaim,
+  entryOf,
+  isEntryOf,
+  isGivenTo,
+  newClaim,
+  serviceKeyOf,
+  shownStill
+} from "../domain/holding.ts"
 import { type ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
 import { allocatedOf, ingressPatch, publishPatch, publishWhere } from "../domain/publishing.ts"
@@ -119,11 +127,8 @@ export const leaveUnshared = Effect.fnUntraced(function* (
 ) {
   const kube = yield* Kube
   for (const claim of ledger.claimsOf(refKey(refOf(service)))) {
-    const isEntered = claim.spec.services?.some(
-      (entry) => isEntryOf(entry, service) && entry.origin === "allocated"
-    )
     const why = whyNotShared(claim, service, share, (other) => kube.find(Service, other))
-    if (!isEntered || why === undefined) continue
+    if (!isGivenTo(claim, service) || why === undefined) continue
     const fresh = shownStill(service, claim) ? yield* kube.get(Service, refOf(service)) : undefined
     if (fresh !== undefined && shownStill(fresh, claim)) {
       yield* withdraw(fresh, allocatedOf(fresh), [addressOfClaim(claim)])

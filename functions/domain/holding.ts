@@ -57,13 +57,17 @@ export const isEntryOf = (entry: ClaimedService, service: Service): boolean =>
 export const isNamedBy = (claim: IpClaim | undefined, service: Service): boolean =>
   (claim?.spec.services ?? []).some((entry) => isEntryOf(entry, service))
 
+/** Whether we gave the claim's address to this very Service, or it shares it: its author did not write it by hand. */
+export const isGivenTo = (claim: IpClaim, service: Service): boolean =>
+  (claim.spec.services ?? []).some((entry) => isEntryOf(entry, service) && entry.origin === "allocated")
+
 /**
  * Whether the Service shows the address that we gave it without the annotation that says so: whoever replaces a whole
  * object takes that with it, and not the status. What was never bound may have been another controller's before.
  */
 export const shownStill = (service: Service, claim: IpClaim): boolean =>
   claim.status?.boundAt !== undefined &&
-  (claim.spec.services ?? []).some((entry) => isEntryOf(entry, service) && entry.origin === "allocated") &&
+  isGivenTo(claim, service) &&
   foreignIngressOf(service).includes(addressOfClaim(claim))
 
 /** Whether the claim's address is from the pool that is asked for, as far as either names one. */

@@ -1,6 +1,6 @@
 import { type Kind, type Ref, refKey, refOf } from "#runtime"
 import { familyOf } from "../domain/addresses.ts"
-import { addressOfClaim, isEntryOf, isNamedBy, serviceKeyOf, whyReleased } from "../domain/holding.ts"
+import { addressOfClaim, isGivenTo, isNamedBy, serviceKeyOf, whyReleased } from "../domain/holding.ts"
 import { type ClaimedService, type IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
 import { allocatedOf, handWrittenOf, publishedOf, shownOf } from "../domain/publishing.ts"
@@ -90,13 +90,7 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
   } else {
     const given = ledger
       .claimsOf(refKey(ref))
-      .filter(
-        (claim) =>
-          !carried.includes(addressOfClaim(claim)) &&
-          (claim.spec.services ?? []).some(
-            (entry) => isEntryOf(entry, service) && entry.origin === "allocated"
-          )
-      )
+      .filter((claim) => !carried.includes(addressOfClaim(claim)) && isGivenTo(claim, service))
     const open = wantsAddress(request) ? stillAskedFor(request, carried) : undefined
     const fitting = open === undefined ? undefined : fits(service, open, ledger, find, carried.length === 0)
     if (given.length > 0) {

@@ -1,7 +1,7 @@
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Disposed } from "./Disposition.ts"
-import { type Kind, type KubeObject, resourceName } from "./Kind.ts"
+import { type Kind, type KubeObject, type Ref, resourceName } from "./Kind.ts"
 import type { Kube } from "./Kube.ts"
 import type { FleetNeed, Need } from "./Needs.ts"
 import type { Keyed, Trigger } from "./Trigger.ts"
@@ -28,8 +28,15 @@ export interface FunctionDefinition<R = Kube, E extends Disposed = Disposed> {
   readonly debounceMillis: number
   /** `undefined` for a function that is given one object at a time. */
   readonly batch: Batch | undefined
-  readonly handle: (input: any) => Effect.Effect<string | void, E, R>
+  /** `tell` is given to batch functions. */
+  readonly handle: (input: any, tell?: any) => Effect.Effect<string | void, E, R>
 }
+
+/**
+ * Says what a batch's run decided on one of its objects, as a sentence for that object's own trace. Of an object that
+ * is not in the batch nothing is told.
+ */
+export type Tell = (ref: Ref, decision: string) => Effect.Effect<void>
 
 /** What a developer writes down of a function. */
 export interface FunctionSpec<In, E extends Disposed, R> {
@@ -60,8 +67,11 @@ export interface BatchFunctionSpec<A extends KubeObject, E extends Disposed, R>
    * As a function's, for all objects that were woken meanwhile, each once; those that `when` says no to are left out.
    * One run at a time. When it fails, all of them are kept, and run again as the error says; after faults of ours in
    * ever smaller batches, so that one object does not keep others out. A batch that is rejected gets no Event.
+   *
+   * An object's trace has the run when it was written, or when something was told of it (`tell`); the last one's has it
+   * when a decision was returned.
    */
-  readonly handle: (objects: ReadonlyArray<Keyed<A>>) => Effect.Effect<string | void, E, R>
+  readonly handle: (objects: ReadonlyArray<Keyed<A>>, tell: Tell) => Effect.Effect<string | void, E, R>
 }
 
 /** A declaration that cannot run. Thrown while the process starts, never at the first event. */

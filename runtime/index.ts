@@ -22,7 +22,8 @@ export {
   type FunctionDefinition,
   type FunctionSpec,
   type Guard,
-  Misdeclared
+  Misdeclared,
+  type Tell
 } from "./Function.ts"
 export { fittingLink } from "./fleet/fittingLink.ts"
 export {

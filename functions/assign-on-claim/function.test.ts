@@ -93,6 +93,21 @@ describe("assign-on-claim", () => {
     )
   })
 
+  it("says of each claim in its own trace why no node has it", async () => {
+    const site = new Site()
+    await site.settle()
+    const addresses = [1, 2, 3, 4, 5].map((index) => `10.0.1.${index}`)
+    for (const address of addresses) await site.claimed(address)
+    await site.settle()
+    expect(site.cluster.spans.slice(0, -1).map(({ object, decision }) => [object, decision])).toEqual(
+      addresses.slice(0, -1).map((address) => {
+        const name = claimName(address)
+        return [`ipclaims.ipcontroller.ext/${name}`, `${name} is on no node, as no node runs extip`]
+      })
+    )
+    expect(site.cluster.spans.at(-1)?.decision).toContain("10-0-1-5 is on no node")
+  })
+
   it("places nothing that is placed already, however often and on whatever host it runs", async () => {
     const site = await twoNodes()
     const before = site.placed

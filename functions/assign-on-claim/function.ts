@@ -1,12 +1,22 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { defineBatchFunction, Fleet, fleetChanged, type Keyed, Kube, place, read, readFresh } from "#runtime"
+import {
+  defineBatchFunction,
+  Fleet,
+  fleetChanged,
+  type Keyed,
+  Kube,
+  place,
+  read,
+  readFresh,
+  type Tell
+} from "#runtime"
 import { EndpointSlice, IpClaim, IpClaimPool, IpNode, Node, Service } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
 import { localEndpointsIndex } from "../domain/local-endpoints-index.ts"
 import type { Settings } from "../domain/settings.ts"
 import { type Decision, decide } from "./decide.ts"
-import { describe, TooEarly } from "./telling.ts"
+import { describe, describeEach, TooEarly } from "./telling.ts"
 import { claimsOfEndpoints, claimsOfFleet, claimsOfPool, claimsOfService, claimsOnNodes } from "./wakes.ts"
 import type { World } from "./world.ts"
 
@@ -41,7 +51,7 @@ export const assignOnClaim = (settings: Settings) => {
       fleetChanged(["joined", "changed", "lost", "abandoned", "inventory", "report"]).touches(claimsOfFleet)
     ],
     needs: [read(...ledgerReads, IpNode, EndpointSlice), readFresh(IpClaim), place],
-    handle: Effect.fnUntraced(function* (claims: ReadonlyArray<Keyed<IpClaim>>) {
+    handle: Effect.fnUntraced(function* (claims: ReadonlyArray<Keyed<IpClaim>>, tell: Tell) {
       const [kube, fleet, now] = [yield* Kube, yield* Fleet, yield* Clock.currentTimeMillis]
       const endpoints = kube.index(localEndpointsIndex)
       const world: World = {
@@ -55,6 +65,7 @@ export const assignOnClaim = (settings: Settings) => {
       const woken = claims.map(({ ref }) => ref.name)
       const decision = decide(world, woken)
       yield* carryOut(decision)
+      for (const [name, told] of describeEach(decision)) yield* tell({ namespace: "", name }, told)
       // The view may be late, and what is taken off a link is missed at once: the API server itself is asked.
       const gone = yield* Effect.filter(
         decision.orphans,

@@ -28,6 +28,17 @@ export const describe = ({ places, why }: Decision, gone: ReadonlyArray<string>)
     )
   ].join("; ")
 
+/** Claim → what was decided on it, as a sentence; nothing of those that stay as they are. */
+export const describeEach = ({ places, why }: Decision): ReadonlyMap<string, string> => {
+  const told = new Map(places.map((place) => [place.claim, tellPlace(place)]))
+  for (const [claim, reason] of why) {
+    const placed = told.get(claim)
+    const sentence = `${claim} ${reason}`
+    told.set(claim, placed === undefined ? sentence : `${placed}; ${sentence}`)
+  }
+  return told
+}
+
 /** Something is to be decided later, though nothing will happen until then that says so. */
 export class TooEarly extends Schema.TaggedError<TooEarly>()("TooEarly", {
   told: Schema.String,

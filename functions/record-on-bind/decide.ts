@@ -52,11 +52,12 @@ export const changeOf = (
 
 const shown = 3
 
+export const describeOne = ({ claim, state }: Change): string =>
+  `${claim.metadata.name} is ${state.phase}: ${state.message}`
+
 /** The changes as a sentence. */
 export const describe = (changes: ReadonlyArray<Change>): string => {
-  const said = changes
-    .slice(0, shown)
-    .map(({ claim, state }) => `${claim.metadata.name} is ${state.phase}: ${state.message}`)
+  const said = changes.slice(0, shown).map(describeOne)
   const rest = changes.length - said.length
   return [...said, ...(rest > 0 ? [`and ${rest} more claims`] : [])].join("; ")
 }

@@ -9,11 +9,13 @@ import {
   type Keyed,
   patchStatus,
   read,
-  seeFleet
+  refOf,
+  seeFleet,
+  type Tell
 } from "#runtime"
 import { IpClaim, Service } from "../domain/kinds.ts"
 import type { Settings } from "../domain/settings.ts"
-import { changeOf, describe } from "./decide.ts"
+import { changeOf, describe, describeOne } from "./decide.ts"
 import { claimsOfFleet, itself } from "./wakes.ts"
 import { record } from "./writes.ts"
 
@@ -37,7 +39,7 @@ export const recordOnBind = (settings: Settings) =>
     needs: [read(IpClaim, Service), patchStatus(IpClaim), seeFleet],
     // A new claim is placed, bound (60 ms of it are the probes) and reported within it: one write instead of three.
     batch: { afterMillis: 150, most: 1_000 },
-    handle: Effect.fnUntraced(function* (claims: ReadonlyArray<Keyed<IpClaim>>) {
+    handle: Effect.fnUntraced(function* (claims: ReadonlyArray<Keyed<IpClaim>>, tell: Tell) {
       const [fleet, now] = [yield* Fleet, yield* Clock.currentTimeMillis]
       const changes = claims.flatMap(({ now: claim }) =>
         claim === undefined ? [] : (changeOf(claim, fleet, settings, now) ?? [])
@@ -48,6 +50,7 @@ export const recordOnBind = (settings: Settings) =>
         changes,
         (change) =>
           record(change).pipe(
+            Effect.andThen(tell(refOf(change.claim), describeOne(change))),
             Effect.catchTag(["Conflict", "Invalid"], (failure) =>
               Effect.sync(() => {
                 failures.push(failure)

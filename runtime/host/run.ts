@@ -106,13 +106,14 @@ export interface Recorded {
   readonly start: number
   readonly writes: ReadonlyArray<SpanWrite>
   readonly ended: Ended
+  /** Default: what the run ended with. */
+  readonly decision?: string | undefined
   readonly attempt: number
   readonly services: RunServices
 }
 
 export const recordOf = (run: Recorded): SpanRecord => {
-  const { object, now, woken, parent, ended } = run
-  const decision = decisionOf(ended)
+  const { object, now, woken, parent, ended, decision = decisionOf(ended) } = run
   const read = now && { object, uid: now.metadata.uid, resourceVersion: now.metadata.resourceVersion }
   return {
     ...run.span,

@@ -1,8 +1,7 @@
 import * as Effect from "effect/Effect"
-import type { FunctionDefinition } from "../Function.ts"
-import type { KubeObject } from "../Kind.ts"
+import type { FunctionDefinition, Tell } from "../Function.ts"
+import { type KubeObject, refKey } from "../Kind.ts"
 import { newSpan, type SpanContext } from "../trace/context.ts"
-import type { SpanWrite } from "../trace/span.ts"
 import { execute, placementPath } from "./execute.ts"
 import { type Ended, judge } from "./judge.ts"
 import {
@@ -28,6 +27,8 @@ interface Member {
   readonly parent: SpanContext | undefined
   /** Its part of the run, in the trace that led to it. */
   span: SpanContext | undefined
+  /** What the handler said of it. */
+  told: string | undefined
 }
 
 /** Runs a batch function once for many objects, each in its present state. Never rejects. */
@@ -42,8 +43,14 @@ export const runBatch = async (
   const members: Array<Member> = []
   /** The path of an object, and of the placement of its name → the member that a write of it belongs to */
   const byPath = new Map<string, Member>()
+  const byKey = new Map<string, Member>()
+  const tell: Tell = (ref, decision) =>
+    Effect.sync(() => {
+      const member = byKey.get(refKey(ref))
+      if (member !== undefined) member.told = decision
+    })
   // One that throws before it comes to its Effect has a defect like any other.
-  let program: ReturnType<typeof fn.handle> = Effect.suspend(() => fn.handle(inputs))
+  let program: ReturnType<typeof fn.handle> = Effect.suspend(() => fn.handle(inputs, tell))
   let isFaulty = false
   try {
     for (const { target, woken } of items) {
@@ -52,9 +59,11 @@ export const runBatch = async (
       const input = { ref: target.ref, now }
       if (!fn.when.every((guard) => guard(input))) continue
       const object = describeTarget(target)
-      const member = { object, now, woken, parent: parentOf(woken, services), span: undefined }
+      const parent = parentOf(woken, services)
+      const member: Member = { object, now, woken, parent, span: undefined, told: undefined }
       inputs.push(input)
       members.push(member)
+      byKey.set(refKey(target.ref), member)
       byPath.set(object, member)
       byPath.set(placementPath(target.ref.name), member)
     }
@@ -81,7 +90,12 @@ export const runBatch = async (
   })
   const ended = judge(exit, attempt, span)
   const writesOf = Map.groupBy(writes, ({ object }) => byPath.get(object) ?? last)
-  const record = (member: Member, itsWrites: ReadonlyArray<SpanWrite>) =>
+  const all = decisionOf(ended)
+  for (const member of members) {
+    const itsWrites = writesOf.get(member) ?? []
+    // What concerns an object is told in its own trace; the rest in that of the last one.
+    const decision = member === last ? inAll(member.told, all) : (member.told ?? all)
+    if (itsWrites.length === 0 && (member === last ? decision : member.told) === undefined) continue
     services.record(
       recordOf({
         fn,
@@ -90,12 +104,14 @@ export const runBatch = async (
         start,
         writes: itsWrites,
         ended,
+        decision,
         attempt,
         services
       })
     )
-  // What concerns an object is told in its own trace; the rest in that of the last one.
-  for (const [member, itsWrites] of writesOf) if (member !== undefined) record(member, itsWrites)
-  if (last !== undefined && !writesOf.has(last) && decisionOf(ended) !== undefined) record(last, [])
+  }
   return ended
 }
+
+const inAll = (told: string | undefined, all: string | undefined): string | undefined =>
+  told === undefined || told === all ? all : all === undefined ? told : `${told}; in all: ${all}`

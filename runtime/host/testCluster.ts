@@ -9,6 +9,7 @@ import type { EventNote } from "../Kube.ts"
 import type { KubeFailure } from "../KubeFailure.ts"
 import type { KubeApi, RawObject } from "../kube/api.ts"
 import { MemoryApi, type MemoryEvent } from "../kube/memory.ts"
+import type { SpanRecord } from "../trace/span.ts"
 import { kindsOf } from "./kinds.ts"
 import { type Ended, type RunServices, runOnce, type Target, targetKey } from "./run.ts"
 import { runBatch } from "./runBatch.ts"
@@ -63,6 +64,8 @@ export class TestCluster {
   readonly fleetView = new FleetState()
   /** Every run so far. */
   readonly runs: Array<TestRun> = []
+  /** What the runs so far leave in the traces of their objects. */
+  readonly spans: Array<SpanRecord> = []
   /** Every Kubernetes Event so far, each once. */
   readonly notes: Array<TestNote> = []
   readonly #functions: ReadonlyArray<FunctionDefinition<any>>
@@ -106,7 +109,7 @@ export class TestCluster {
       wake: async (name, kind, ref) => {
         for (const fn of this.#functions) if (fn.name === name) this.#wake(fn, this.#targetFor(fn, kind, ref))
       },
-      record: () => undefined,
+      record: (span) => this.spans.push(span),
       caused: () => undefined,
       causeOf: () => undefined,
       host: "test",

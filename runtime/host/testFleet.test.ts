@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { Fleet, PlacementLost } from "../Fleet.ts"
-import { defineBatchFunction } from "../Function.ts"
+import { defineBatchFunction, type Tell } from "../Function.ts"
 import { refOf } from "../Kind.ts"
 import { place, read, seeFleet } from "../Needs.ts"
 import { fleetChanged, type Keyed } from "../Trigger.ts"
@@ -120,6 +120,33 @@ describe("a test cluster with a fleet", () => {
     expect(cluster.fleet.placements.size).toBe(0)
     await run(cluster.settle())
     expect(places(cluster)).toEqual({ a: "one undefined 2" })
+  })
+
+  it("tells what was decided on an object in that object's trace, and what was decided at all in the last one's", async () => {
+    const sayer = defineBatchFunction({
+      name: "say-on-change",
+      on: [Thing.touched],
+      needs: [read(Thing)],
+      handle: Effect.fnUntraced(function* (things: ReadonlyArray<Keyed<Thing>>, tell: Tell) {
+        yield* tell(ref("a"), "a waits")
+        yield* tell(ref("elsewhere"), "is in no batch")
+        const isAgain = things.length < 4
+        yield* tell(ref("d"), isAgain ? "all said" : "d waits")
+        return isAgain ? "all said" : "4 seen"
+      })
+    })
+    const cluster = new TestCluster([sayer])
+    for (const name of ["a", "b", "c", "d"]) await run(cluster.create(Thing, body(name)))
+    await run(cluster.settle())
+    const told = () => cluster.spans.map(({ object, decision }) => [object, decision])
+    expect(told()).toEqual([
+      ["things.test.example/default/a", "a waits"],
+      ["things.test.example/default/d", "d waits; in all: 4 seen"]
+    ])
+    cluster.spans.length = 0
+    await run(cluster.patch(Thing, ref("d"), { spec: { colour: "blue" } }))
+    await run(cluster.settle())
+    expect(told()).toEqual([["things.test.example/default/d", "all said"]])
   })
 
   it("lets nobody place who has not declared it", async () => {

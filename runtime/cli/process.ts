@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http"
 import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import type * as Context from "effect/Context"
+import { GlobalFlag } from "effect/cli"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -37,15 +38,17 @@ const textLogger = Logger.make<unknown, void>((options) => {
 
 const levels = ["All", "Trace", "Debug", "Info", "Warn", "Error", "Fatal", "None"] as const
 
-/** Logs as LOG_FORMAT (`text`, `json`) and LOG_LEVEL say; traces and metrics go to OTEL_EXPORTER_OTLP_ENDPOINT, if set. */
+/** Logs as LOG_FORMAT (`text`, `json`) and --log-level, or else LOG_LEVEL, say; traces and metrics go to OTEL_EXPORTER_OTLP_ENDPOINT, if set. */
 export const observability = (service: string) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const format = yield* Config.Literals(["text", "json"], "LOG_FORMAT").pipe(
         Config.withDefault("text" as const)
       )
+      const flag = Option.flatten(yield* Effect.serviceOption(GlobalFlag.LogLevel))
       const said = yield* Config.String("LOG_LEVEL").pipe(Config.withDefault("info"))
-      const level = levels.find((one) => one.toLowerCase() === said.toLowerCase())
+      const known = levels.find((one) => one.toLowerCase() === said.toLowerCase())
+      const level = Option.getOrElse(flag, () => known)
       if (level === undefined) {
         return yield* Effect.die(
           new Error(`LOG_LEVEL "${said}" is none of ${levels.join(", ").toLowerCase()}`)

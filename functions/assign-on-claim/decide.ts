@@ -165,7 +165,8 @@ class Deciding {
     const { fleet } = this.world
     const isThere = stateOf(fleet, holder) === "alive"
     // Of one that cannot be asked it is not known what it would choose.
-    const imposed = isThere ? demand.verdict(holder)?.imposed : placement?.link
+    const isLinkKept = !isThere || (demand.isOrphan && placement?.holder === holder)
+    const imposed = isLinkKept ? placement?.link : demand.verdict(holder)?.imposed
     const link = demand.link ?? imposed
     const canStandBy = (node: string): boolean => {
       if (node === holder || !demand.isEligible(node)) return false

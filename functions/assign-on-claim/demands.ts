@@ -17,6 +17,8 @@ export interface Demand {
   readonly pin: string | undefined
   /** The interface that user or pool demand. */
   readonly link: string | undefined
+  /** The pool is gone, and with it which interface it demanded. */
+  readonly isOrphan: boolean
 }
 
 const shownReasons = 5
@@ -31,6 +33,9 @@ export const whyNobody = (demand: Demand, nodes: ReadonlyArray<string>): string 
   const shown = reasons.slice(0, shownReasons).join(", ")
   return `no node may be given it: ${shown}${more > 0 ? ` and ${more} more` : ""}`
 }
+
+const isOfOneNamespace = ({ spec: { services = [] } }: IpClaim): boolean =>
+  services.every(({ namespace }) => namespace === services[0]?.namespace)
 
 /** The demands of claims. Claims that are alike share one, so that each node is judged once for all of them. */
 export class Demands {
@@ -66,14 +71,21 @@ export class Demands {
 
   of(claim: IpClaim, address: string): Demand {
     const { pool: poolName = "", nodeName: pin, link: ownLink } = claim.spec
-    const pool = this.world.find(IpClaimPool, ofCluster(poolName))
+    // One that was given another name has its addresses still.
+    const pool =
+      poolName === ""
+        ? undefined
+        : (this.world.find(IpClaimPool, ofCluster(poolName)) ?? this.world.poolOf(address))
     const link = ownLink ?? pool?.spec.link
-    const base = `${poolName} ${link ?? ""} ${this.networks.classOf(address)}`
+    const base = `${pool?.metadata.name ?? poolName} ${link ?? ""} ${this.networks.classOf(address)}`
     const services = this.servicesWithLocalPolicy(claim)
-    const general = this.remembered(base, () => this.judge(address, pool, link))
+    const isOrphan = poolName !== "" && pool === undefined
+    const general = this.remembered(base, () => this.judge(address, pool, link, isOrphan))
     if (services.length === 0 && pin === undefined) return general
     const key = `${base} ${pin ?? ""} ${services.join()}`
-    return this.remembered(key, () => this.narrow(general, services, pin))
+    const narrow = this.remembered(key, () => this.narrow(general, services, pin))
+    // Without an endpoint anywhere it keeps nobody else's address off all nodes.
+    return isOfOneNamespace(claim) || pin !== undefined || narrow.eligible.length > 0 ? narrow : general
   }
 
   private remembered(key: string, make: () => Demand): Demand {
@@ -84,7 +96,12 @@ export class Demands {
     return made
   }
 
-  private judge(address: string, pool: IpClaimPool | undefined, link: string | undefined): Demand {
+  private judge(
+    address: string,
+    pool: IpClaimPool | undefined,
+    link: string | undefined,
+    isOrphan: boolean
+  ): Demand {
     const verdicts = new Map(
       this.candidates.map((candidate) => [candidate.name, candidate.judge(address, pool, link)])
     )
@@ -95,7 +112,8 @@ export class Demands {
       isEligible: (node) => set.has(node),
       verdict: (node) => verdicts.get(node),
       pin: undefined,
-      link
+      link,
+      isOrphan
     }
   }
 
@@ -122,14 +140,19 @@ export class Demands {
         return { notKept: notKept ?? more, notNew: notKept === undefined ? more : notNew, imposed }
       },
       pin,
-      link: general.link
+      link: general.link,
+      isOrphan: general.isOrphan
     }
   }
 
-  /** A Service that was created again under its name is another one, and not the claim's. */
+  /**
+   * A Service that was created again under its name is another one, and not the claim's. Where several namespaces list
+   * the address by hand, those after the first do not say where it is to be.
+   */
   private servicesWithLocalPolicy(claim: IpClaim): ReadonlyArray<string> {
     const local: Array<string> = []
-    for (const entry of claim.spec.services ?? []) {
+    const entries = claim.spec.services ?? []
+    for (const entry of entries.filter(({ namespace }) => namespace === entries[0]?.namespace)) {
       const service = this.world.find(Service, entry)
       if (service?.metadata.uid !== entry.uid || service.spec?.externalTrafficPolicy !== "Local") continue
       local.push(refKey(entry))

@@ -1,6 +1,6 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { type FunctionDefinition, Unavailable } from "#runtime"
-import { MemoryFleet, type TestClusterOptions } from "#testkit"
+import { MemoryFleet, type TestClusterOptions, testLink } from "#testkit"
 import { failing } from "../../test/support/faults.ts"
 import { run, World } from "../../test/support/world.ts"
 import { claimName, hostCidr } from "../domain/addresses.ts"
@@ -106,6 +106,74 @@ describe("assign-on-claim", () => {
       })
     )
     expect(site.cluster.spans.at(-1)?.decision).toContain("10-0-1-5 is on no node")
+  })
+
+  describe("keeps an address on the link that its pool demanded,", () => {
+    const name = "10-9-0-1"
+    const onLink = (site: Site) => site.fleet.placements.get(name)!
+    const started = async (): Promise<Site> => {
+      const site = new Site()
+      for (const node of ["n1", "n2"]) {
+        site.fleet.join(node, [testLink(), testLink({ name: "eth1", subnets: ["172.16.0.0/24"] })])
+        site.fleet.inventory(node, [])
+      }
+      await site.pool("dmz", { cidr: "10.9.0.0/29", link: "eth1" })
+      await site.claimed("10.9.0.1", { pool: "dmz" })
+      await site.settle()
+      site.says("n1", "bound", "10.9.0.1")
+      await site.settle()
+      return site
+    }
+    /** Everything is decided again. */
+    const again = async (site: Site): Promise<void> => {
+      site.join("n3")
+      site.cluster.wakeAll()
+      await site.settle()
+    }
+
+    it("when the pool is gone", async () => {
+      const site = await started()
+      const before = onLink(site)
+      await site.deletePool("dmz")
+      await again(site)
+      expect(onLink(site)).toEqual(before)
+      expect(before.link).toBe("eth1")
+    })
+
+    it("when the pool has another name, and as that one says from then on", async () => {
+      const site = await started()
+      const before = onLink(site)
+      await site.deletePool("dmz")
+      await site.pool("outside", { cidr: "10.9.0.0/29", link: "eth1" })
+      await again(site)
+      expect(onLink(site)).toEqual(before)
+      await site.editPool("outside", { link: "eth0" })
+      await site.settle()
+      expect(onLink(site)).toMatchObject({ holder: "n1", link: "eth0" })
+    })
+  })
+
+  it("is told by no Service of another namespace where an address is to be", async () => {
+    const site = await twoNodes()
+    const metadata = { namespace: "other", name: "web-1", labels: { "kubernetes.io/service-name": "web" } }
+    const endpoints = [{ nodeName: "n2", conditions: { ready: true } }]
+    await run(site.cluster.create(EndpointSlice, { metadata, endpoints }))
+    const entry = async (path: string, spec = {}) => {
+      const { metadata } = await site.service(path, { spec })
+      const { namespace, name, uid } = metadata
+      return { namespace, name, uid, origin: "external", ports: [] }
+    }
+    const services = [await entry("shop/web"), await entry("other/web", { externalTrafficPolicy: "Local" })]
+    await run(site.cluster.patch(IpClaim, ofCluster(claimName(one)), { spec: { services } }))
+    await site.settle()
+    expect(site.where(one)).toBe("n1, then n2")
+    const [first, last] = services
+    await run(site.cluster.patch(IpClaim, ofCluster(claimName(one)), { spec: { services: [last, first] } }))
+    await site.settle()
+    expect(site.where(one)).toBe("n2")
+    await run(site.cluster.delete(EndpointSlice, { namespace: "other", name: "web-1" }))
+    await site.settle()
+    expect(site.where(one)).toBe("n2, then n1")
   })
 
   it("places nothing that is placed already, however often and on whatever host it runs", async () => {

@@ -45,7 +45,7 @@ export const assignOnClaim = (settings: Settings) => {
       IpClaim.touched,
       Node.touched.touches(claimsOnNodes(Node)),
       IpNode.touched.touches(claimsOnNodes(IpNode)),
-      IpClaimPool.specChanged.touches(claimsOfPool),
+      IpClaimPool.specChanged.touches(claimsOfPool(ledgerOf)),
       Service.changed.touches(claimsOfService(ledgerOf)),
       EndpointSlice.touched.touches(claimsOfEndpoints(ledgerOf)),
       fleetChanged(["joined", "changed", "lost", "abandoned", "inventory", "report"]).touches(claimsOfFleet)
@@ -54,8 +54,10 @@ export const assignOnClaim = (settings: Settings) => {
     handle: Effect.fnUntraced(function* (claims: ReadonlyArray<Keyed<IpClaim>>, tell: Tell) {
       const [kube, fleet, now] = [yield* Kube, yield* Fleet, yield* Clock.currentTimeMillis]
       const endpoints = kube.index(localEndpointsIndex)
+      const ledger = kube.index(ledgerOf)
       const world: World = {
         find: (kind, ref) => kube.find(kind, ref),
+        poolOf: (address) => ledger.poolOf(address)?.object,
         endpoints,
         fleet,
         policy: settings.assignPolicy,

@@ -45,6 +45,7 @@ const worldWith = (placements: ReadonlyMap<string, Placement>, lost?: string): W
   }
   return {
     find: (kind, { name }) => (kind.kind === IpClaim.kind ? (claims.get(name) as never) : undefined),
+    poolOf: () => undefined,
     endpoints: { nodesOf: () => new Set() },
     fleet,
     policy: "fair",

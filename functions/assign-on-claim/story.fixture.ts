@@ -148,6 +148,7 @@ export class Story {
     const { view, fleetView: fleet } = this.cluster
     const world = {
       find: view.find.bind(view),
+      poolOf: () => undefined,
       endpoints: view.index(localEndpointsIndex),
       fleet,
       policy: this.policy,

@@ -1,4 +1,6 @@
+import * as Iterable from "effect/Iterable"
 import type { FleetWakes, Index, Kind, Ref, View, Wakes } from "#runtime"
+import { addressOfClaim } from "../domain/holding.ts"
 import {
   type EndpointSlice,
   IpClaim,
@@ -25,11 +27,19 @@ export const claimsOnNodes = <A extends Node | IpNode>(kind: Kind<A>): Wakes<A, 
     view.index(nodeFactsIndex).isNews(kind, ref.name) ? refsTo(view.list(IpClaim)) : []
 })
 
-export const claimsOfPool: Wakes<IpClaimPool, IpClaim> = {
+/** The claims that name the pool, or one that is there no more and whose addresses it has by now. */
+export const claimsOfPool = (ledgerOf: Index<Ledger>): Wakes<IpClaimPool, IpClaim> => ({
   kind: IpClaim,
-  keys: ({ ref }, view) =>
-    refsTo(view.list(IpClaim)).filter((claim) => view.find(IpClaim, claim)?.spec.pool === ref.name)
-}
+  keys: ({ ref }, view) => {
+    const ledger = view.index(ledgerOf)
+    const isOf = (claim: IpClaim): boolean => {
+      const { pool } = claim.spec
+      if (pool === undefined || pool === ref.name) return pool === ref.name
+      return ledger.pool(pool) === undefined && ledger.poolOf(addressOfClaim(claim))?.name === ref.name
+    }
+    return refsTo(Iterable.filter(view.list(IpClaim), isOf))
+  }
+})
 
 export const claimsOfService = (ledgerOf: Index<Ledger>): Wakes<Service, IpClaim> => ({
   kind: IpClaim,

@@ -1,12 +1,14 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { create, defineFunction, Kube, patch, patchStatus, read, refKey, refOf, remove } from "#runtime"
+import { isGivenTo } from "../domain/holding.ts"
 import { IpClaim, IpClaimPool, Namespace, Node, Service } from "../domain/kinds.ts"
 import { ledgerIndex, ledgerReads } from "../domain/ledger-index.ts"
 import { allocatedOf } from "../domain/publishing.ts"
 import { requestOf, stillAskedFor, wantsAddress } from "../domain/requests.ts"
 import type { Settings } from "../domain/settings.ts"
-import { chooseAddresses, RequestRefused } from "./decide.ts"
+import { chooseAddresses, RequestRefused, TakenOffAgain } from "./decide.ts"
 import { keepWhatItCarries } from "./keep.ts"
 import { PutBacks } from "./put-backs.ts"
 import {
@@ -94,6 +96,14 @@ export const allocateOnAnnotate = (settings: Settings) => {
       if (isOptional && Result.isFailure(chosen)) return kept
       if (Result.isFailure(chosen) && carried.length === 0) yield* leaveUnshared(service, ledger, open.share)
       const choices = yield* Effect.fromResult(chosen)
+      const { uid } = service.metadata
+      // It was given before: whoever replaces the whole object took annotation and address off.
+      const isAgain = choices.some(({ claim }) => claim !== undefined && isGivenTo(claim, service))
+      if (isAgain) {
+        const waitMillis = putBacks.waitMillis(uid, yield* Clock.currentTimeMillis)
+        const taken = choices.map(({ address }) => address).join(", ")
+        if (waitMillis > 0) return yield* new TakenOffAgain({ addresses: taken, waitMillis })
+      }
       const addresses = choices.map(({ address }) => address)
       // In the same turn as the choice: no other handler of this process comes in between.
       for (const address of addresses) ledger.reserve(address, key)
@@ -103,6 +113,7 @@ export const allocateOnAnnotate = (settings: Settings) => {
           Effect.catchTag("Conflict", (lost) => giveBack(service, claims, lost)),
           Effect.catchTag("NotFound", (lost) => giveBack(service, claims, lost))
         )
+        if (isAgain) putBacks.done(uid, yield* Clock.currentTimeMillis)
         return `${kept === undefined ? "" : `${kept}, and `}gave ${addresses.join(" and ")} from ${choices.map(({ pool }) => pool).join(" and ")}`
       }).pipe(
         Effect.ensuring(

@@ -1,6 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { type Index, Kube, type KubeFailure, refOf } from "#runtime"
+import { type Index, Kube, type KubeFailure, refKey, refOf } from "#runtime"
 import { claimName, familyOf } from "../domain/addresses.ts"
 import {
   addressOfClaim,
@@ -9,13 +9,20 @@ import {
   isNamedBy,
   isSameEntry,
   newClaim,
+  refOfServiceKey,
   serviceKeyOf,
   whyReleased
 } from "../domain/holding.ts"
 import { type ClaimedService, IpClaim, Namespace, Service } from "../domain/kinds.ts"
 import type { Ledger, PoolEntry } from "../domain/ledger.ts"
-import { allocatedOf, isPublished } from "../domain/publishing.ts"
-import { annotationOf, annotations, type Request, type RequestOptions } from "../domain/requests.ts"
+import { allocatedOf, isPublished, publishedOf, publishWhere } from "../domain/publishing.ts"
+import {
+  annotationOf,
+  annotations,
+  type Request,
+  type RequestOptions,
+  requestOf
+} from "../domain/requests.ts"
 import { whyNotShared } from "../domain/sharing.ts"
 import { at } from "../shared/at.ts"
 import { withdraw } from "../shared/withdraw.ts"
@@ -40,6 +47,27 @@ const isAskedFor = (request: Request, address: string, ledger: Ledger): boolean 
   return request.families.includes(familyOf(address)) && wanted?.contains(address) !== false
 }
 
+/** Whether the claim names the Service, or what had its name before. */
+const wasHeld = (claim: IpClaim, service: Service): boolean =>
+  (claim.spec.services ?? []).some((entry) => serviceKeyOf(entry) === refKey(refOf(service)))
+
+const isOlder = (one: Service, other: Service): boolean => {
+  const [a, b] = [one.metadata.creationTimestamp ?? "", other.metadata.creationTimestamp ?? ""]
+  return a === b ? refKey(refOf(one)) < refKey(refOf(other)) : a < b
+}
+
+/** Whether the Service would claim an address that it carries and no claim holds. */
+const mayClaim = (service: Service, address: string, ledger: Ledger, options: RequestOptions): boolean => {
+  const request = requestOf(service, options)
+  const pool = ledger.poolOf(address)
+  return (
+    (request._tag === "Auto" || request._tag === "Addresses") &&
+    isAskedFor(request, address, ledger) &&
+    pool !== undefined &&
+    ledger.admits(pool, service)
+  )
+}
+
 /**
  * Keeps a Service at the addresses that it carries: whatever is missing of claim or publication is mended. An
  * annotation that was copied from another Service carries nothing, and is taken off; and so is an address that nothing
@@ -61,6 +89,19 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
     (namespace !== undefined || pool.object.spec.namespaceSelector === undefined) &&
     !ledger.admits(pool, service)
   const isHeld = (address: string): boolean => isNamedBy(ledger.claim(address), service)
+  // The annotation alone is no title: others may be the ones to whom the address was given.
+  const whyOthers = (address: string): string | undefined => {
+    // But who shows it in a status, which Services' authors do not write.
+    const isShown = publishWhere(service) === "loadBalancer" && publishedOf(service).includes(address)
+    const [elsewhere] = ledger.servedElsewhere(address)
+    if (elsewhere !== undefined && !isShown)
+      return `Service ${elsewhere} shows it, to which another controller gave it`
+    const older = ledger.carriersOf(address).find((key) => {
+      const other = kube.find(Service, refOfServiceKey(key))
+      return other !== undefined && isOlder(other, service) && mayClaim(other, address, ledger, options)
+    })
+    return older === undefined ? undefined : `Service ${older}, which is older, carries it as well`
+  }
   // One of each family is all that we ever give: more of them its author wrote himself.
   const isSurplus = (address: string): boolean =>
     !isHeld(address) &&
@@ -76,7 +117,10 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
   for (const address of carried) {
     const claim = ledger.claim(address)
     if (claim !== undefined && isSurplus(address)) left.push(address)
-    else if (claim === undefined) {
+    else if (claim !== undefined && !wasHeld(claim, service) && isForged(ledger.poolOf(address))) {
+      const fresh = yield* kube.get(IpClaim, refOf(claim))
+      if (fresh === undefined || !wasHeld(fresh, service)) left.push(address)
+    } else if (claim === undefined) {
       const pool = ledger.poolOf(address)
       if (isForged(pool) || isSurplus(address) || !isAskedFor(request, address, ledger)) {
         // Taken off it cannot be given back: is it really without a claim?
@@ -87,8 +131,13 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
         trouble = new Unclaimable({ address, why: `pool ${pool.name} does not admit the Service` })
       } else if (ledger.forbidden(address) !== undefined) {
         trouble = new Unclaimable({ address, why: `it ${ledger.forbidden(address)}` })
+      } else if (whyOthers(address) !== undefined) {
+        trouble = new Unclaimable({ address, why: `${whyOthers(address)}` })
       } else if (yield* stillCarries(service, address)) {
-        yield* kube.create(IpClaim, newClaim(address, pool.name, [entry]))
+        // A pool that is asked for and is there no more had another name then: by the new one it would be released.
+        const wanted = request._tag === "Auto" || request._tag === "Addresses" ? request.pool : undefined
+        const from = wanted !== undefined && ledger.pool(wanted) === undefined ? wanted : pool.name
+        yield* kube.create(IpClaim, newClaim(address, from, [entry]))
         mended.push(`adopted ${address} into pool ${pool.name}`)
       }
     } else if (isNamedBy(claim, service)) {

@@ -1,4 +1,4 @@
-import { isNamedBy, serviceKeyOf, whyReleased } from "../domain/holding.ts"
+import { addressOfClaim, isNamedBy, serviceKeyOf, whyReleased } from "../domain/holding.ts"
 import type { ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import { allocatedOf } from "../domain/publishing.ts"
 import { type RequestOptions, requestOf } from "../domain/requests.ts"
@@ -34,9 +34,10 @@ export const showsWithoutAsking = (
 ): service is Service =>
   service !== undefined &&
   service.metadata.deletionTimestamp === undefined &&
-  allocatedOf(service).length > 0 &&
   requestOf(service, options)._tag === "None" &&
-  !claims.some((claim) => isNamedBy(claim, service))
+  allocatedOf(service).some(
+    (address) => !claims.some((claim) => addressOfClaim(claim) === address && isNamedBy(claim, service))
+  )
 
 /** The claim's other Services: they keep it. */
 export const othersOf = (claim: IpClaim, gone: ClaimedService): ReadonlyArray<ClaimedService> =>

@@ -21,7 +21,10 @@ withNats("what is read from one of three NATS servers ends when that one is lost
     cluster = await run(ownNatsCluster(3).pipe(Scope.provide(scope)))
     client = await natsClient({ url: cluster.url, name: "test" }, scope)
     await client.jsm.streams.add({ name: "READ", subjects: ["read"], num_replicas: 3 })
-    for (let i = 0; i < 5; i++) await client.js.publish("read", "")
+    // The server that we are connected to may not have heard of the stream's leader yet; by its id it is stored once.
+    for (let i = 0; i < 5; i++) {
+      await until("the stream to take it", () => client.js.publish("read", "", { msgID: `${i}` }))
+    }
   })
   afterAll(() => run(Scope.close(scope, Exit.void)))
 

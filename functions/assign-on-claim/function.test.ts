@@ -99,13 +99,12 @@ describe("assign-on-claim", () => {
     const addresses = [1, 2, 3, 4, 5].map((index) => `10.0.1.${index}`)
     for (const address of addresses) await site.claimed(address)
     await site.settle()
-    expect(site.cluster.spans.slice(0, -1).map(({ object, decision }) => [object, decision])).toEqual(
-      addresses.slice(0, -1).map((address) => {
+    expect(site.cluster.spans.map(({ object, decision }) => [object, decision])).toEqual(
+      addresses.map((address) => {
         const name = claimName(address)
         return [`ipclaims.ipcontroller.ext/${name}`, `${name} is on no node, as no node runs extip`]
       })
     )
-    expect(site.cluster.spans.at(-1)?.decision).toContain("10-0-1-5 is on no node")
   })
 
   describe("keeps an address on the link that its pool demanded,", () => {

@@ -93,8 +93,8 @@ export const runBatch = async (
   const all = decisionOf(ended)
   for (const member of members) {
     const itsWrites = writesOf.get(member) ?? []
+    const decision = member.told ?? all
     // What concerns an object is told in its own trace; the rest in that of the last one.
-    const decision = member === last ? inAll(member.told, all) : (member.told ?? all)
     if (itsWrites.length === 0 && (member === last ? decision : member.told) === undefined) continue
     services.record(
       recordOf({
@@ -112,6 +112,3 @@ export const runBatch = async (
   }
   return ended
 }
-
-const inAll = (told: string | undefined, all: string | undefined): string | undefined =>
-  told === undefined || told === all ? all : all === undefined ? told : `${told}; in all: ${all}`

@@ -150,13 +150,18 @@ export class Reader {
       const kind = parsed === undefined ? undefined : byToken.get(parsed.resource)
       const sequence = originSequence(message.headers?.get("Nats-Stream-Source") ?? "")
       position = Math.max(position, sequence)
-      if (parsed !== undefined && kind !== undefined && (message.headers?.get("KV-Operation") ?? "") === "") {
-        newest.set(parsed.resource, Math.max(sequence, newest.get(parsed.resource) ?? 0))
-        // Decoded here, one by one: the bodies of 20,000 objects at once would be most of the process.
-        const raw = this.#objectIn(message)
-        const object = raw && view.decode(kind, raw)
-        if (object !== undefined) present.get(parsed.resource)!.set(refKey(parsed.ref), object)
+      if (parsed === undefined || kind === undefined) return
+      const objects = present.get(parsed.resource)!
+      if ((message.headers?.get("KV-Operation") ?? "") !== "") {
+        // Deleted since its state was read here: the log, which is followed from behind that, does not say it again.
+        objects.delete(refKey(parsed.ref))
+        return
       }
+      newest.set(parsed.resource, Math.max(sequence, newest.get(parsed.resource) ?? 0))
+      // Decoded here, one by one: the bodies of 20,000 objects at once would be most of the process.
+      const raw = this.#objectIn(message)
+      const object = raw && view.decode(kind, raw)
+      if (object !== undefined) objects.set(refKey(parsed.ref), object)
     })
     for (const kind of kinds) view.replaceAll(kind, present.get(resourceToken(kind))!)
     this.position = position

@@ -46,7 +46,9 @@ export type New<A extends KubeObject> = Omit<A, "metadata" | "status"> & {
 export class Kube extends Context.Service<
   Kube,
   View & {
-    /** Reads from the API server itself. `undefined` when there is no such object. */
+    /**
+     * Reads from the API server itself. `undefined` when there is no such object; a defect when it has not the kind's shape.
+     */
     readonly get: <A extends KubeObject>(kind: Kind<A>, ref: Ref) => Effect.Effect<A | undefined, KubeFailure>
     /** Fails with `AlreadyExists` when the name is taken: this is the lock on a name. */
     readonly create: <A extends KubeObject>(kind: Kind<A>, object: New<A>) => Effect.Effect<A, KubeFailure>

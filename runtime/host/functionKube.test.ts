@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { defineFunction } from "../Function.ts"
 import { Kube } from "../Kube.ts"
-import { create, patch, remove } from "../Needs.ts"
+import { create, patch, readFresh, remove } from "../Needs.ts"
 import { bench, needs } from "./run.fixture.ts"
 import { at, Thing } from "./thing.fixture.ts"
 
@@ -101,5 +101,44 @@ describe("a handler's writes", () => {
     expect(view.find(Thing, at("a"))?.spec.colour).toBe("white")
     const { uid, resourceVersion } = view.find(Thing, at("a"))!.metadata
     expect(view.isPast(Thing, at("a"), uid, String(Number(resourceVersion) + 1))).toBe(false)
+  })
+
+  it("that lose to what has not the kind's shape say that they lost, and leave the view as it was", async () => {
+    const { run, api, view } = await bench()
+    await Effect.runPromise(api.mergePatch(Thing, at("a"), { spec: { colour: 7 } }))
+    const ended = await run(patched("blue", [...needs, patch(Thing)]))
+    expect(ended).toMatchObject({ _tag: "Again", cause: expect.stringContaining("it changed meanwhile") })
+    expect(ended).not.toHaveProperty("isFault")
+    expect(view.find(Thing, at("a"))?.spec.colour).toBe("red")
+  })
+})
+
+describe("a handler's fresh read", () => {
+  const looking = defineFunction({
+    name: "look-on-change",
+    on: [Thing.touched],
+    needs: [...needs, readFresh(Thing)],
+    handle: Effect.fnUntraced(function* () {
+      const kube = yield* Kube
+      return (yield* kube.get(Thing, at("a"))) === undefined ? "gone" : "there"
+    })
+  })
+
+  it("does not take an object that has not the kind's shape for one that is gone", async () => {
+    const { run, api, view } = await bench()
+    await Effect.runPromise(api.mergePatch(Thing, at("a"), { spec: { colour: 7 } }))
+    expect(await run(looking)).toMatchObject({
+      _tag: "Again",
+      isFault: true,
+      cause: expect.stringContaining("the API server's answer is no Thing: things.test.example/default/a")
+    })
+    expect(view.find(Thing, at("a"))?.spec.colour).toBe("red")
+  })
+
+  it("takes out of the view what is gone", async () => {
+    const { run, api, view } = await bench()
+    await Effect.runPromise(api.remove(Thing, at("a")))
+    expect(await run(looking)).toEqual({ _tag: "Done", decision: "gone" })
+    expect(view.find(Thing, at("a"))).toBeUndefined()
   })
 })

@@ -61,7 +61,9 @@ export class FunctionKube implements KubeShape {
   get<A extends KubeObject>(kind: Kind<A>, ref: Ref): Effect.Effect<A | undefined, KubeFailure> {
     return Effect.suspend(() => {
       this.#demand(kind, "get", "")
-      return this.#fresh(kind, ref)
+      return Effect.flatMap(this.#fresh(kind, ref), (raw) =>
+        raw === undefined ? Effect.undefined : this.#taken(kind, ref, raw)
+      )
     })
   }
 
@@ -189,7 +191,7 @@ export class FunctionKube implements KubeShape {
     subresource: "" | "status",
     send: () => Effect.Effect<RawObject, KubeFailure>
   ): Effect.Effect<A, KubeFailure> {
-    const { view, log } = this.#options
+    const { log } = this.#options
     return Effect.suspend(() => {
       this.#demand(kind, verb, subresource)
       const start = Date.now()
@@ -200,10 +202,7 @@ export class FunctionKube implements KubeShape {
             const { uid, resourceVersion } = raw.metadata
             log.writes.push({ object, uid, resourceVersion, verb, subresource, start, end: Date.now() })
             log.wrote(uid, resourceVersion)
-            const decoded = view.applyWrite(kind, raw)
-            return decoded === undefined
-              ? Effect.die(new Error(`the API server's answer is no ${kind.kind}: ${object}`))
-              : Effect.succeed(decoded)
+            return this.#taken(kind, ref, raw)
           },
           onFailure: (failure) => {
             log.writes.push({
@@ -233,6 +232,8 @@ export class FunctionKube implements KubeShape {
       return Effect.fail(failure)
     }
     return this.#fresh(kind, ref).pipe(
+      // One that has not the kind's shape leaves the view as it was, and the view says so: the failure remains the news.
+      Effect.map((raw) => raw && this.#options.view.applyWrite(kind, raw)),
       // A missing rule is told, and not just slow.
       Effect.catchIf(
         (other) => other._tag !== "Forbidden",
@@ -242,13 +243,13 @@ export class FunctionKube implements KubeShape {
     )
   }
 
-  #fresh<A extends KubeObject>(kind: Kind<A>, ref: Ref): Effect.Effect<A | undefined, KubeFailure> {
+  /** As the API server has it; takes it out of the view when it is gone. */
+  #fresh(kind: Kind<any>, ref: Ref): Effect.Effect<RawObject | undefined, KubeFailure> {
     const { api, view } = this.#options
     return Effect.suspend(() => {
       // As it is now: when the answer comes, the name may already be that of another object.
       const before = view.find(kind, ref)
       return api.get(kind, ref).pipe(
-        Effect.map((raw) => view.applyWrite(kind, raw)),
         Effect.catchTag("NotFound", () =>
           Effect.sync(() => {
             if (before !== undefined) view.applyGone(kind, ref, before.metadata.uid)
@@ -257,6 +258,14 @@ export class FunctionKube implements KubeShape {
         )
       )
     })
+  }
+
+  /** Puts an answer into the view. One that cannot be read is not taken for "no such object", on which one deletes. */
+  #taken<A extends KubeObject>(kind: Kind<A>, ref: Ref, raw: RawObject): Effect.Effect<A> {
+    const decoded = this.#options.view.applyWrite(kind, raw)
+    return decoded === undefined
+      ? Effect.die(new Error(`the API server's answer is no ${kind.kind}: ${objectPathOf(kind, ref)}`))
+      : Effect.succeed(decoded)
   }
 
   #demand(kind: Kind<any>, verb: KubeVerb, subresource: "" | "status"): void {

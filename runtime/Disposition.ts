@@ -7,7 +7,7 @@ import * as Duration from "effect/Duration"
  * - `RetryAfter`: again, after the given wait. With a `reason`, which is for what somebody else has to mend, the object gets
  *   a Warning Event, and the log a warning.
  * - `Reject`: done with; a Warning Event with `reason` is put on the object. A new event wakes the function again.
- * - `Park`: what happened is a fault of ours; tried as a defect is (10 attempts), then put into `PARKED`.
+ * - `Park`: what happened is a fault of ours; tried as a defect is (10 in a row), then put into `PARKED`.
  */
 export type Disposition =
   | { readonly _tag: "Retry" }

@@ -16,7 +16,7 @@ const open = (most = 1_000) => {
   const work = new BatchWork<string>({
     afterMillis: 5,
     most,
-    run: (entries, attempt) =>
+    run: (entries, { attempt }) =>
       new Promise((resolve) =>
         runs.push({
           keys: entries.map(({ key }) => key),

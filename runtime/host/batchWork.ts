@@ -1,4 +1,4 @@
-import { type Cause, longestWaitMillis, settleOne, withCause } from "./work.ts"
+import { type Cause, longestWaitMillis, settleOne, type Tries, withCause } from "./work.ts"
 
 export type BatchResult =
   | { readonly _tag: "Settled" }
@@ -14,7 +14,7 @@ export interface BatchEntry<K> {
 export interface BatchWorkOptions<K> {
   readonly afterMillis: number
   readonly most: number
-  readonly run: (entries: ReadonlyArray<BatchEntry<K>>, attempt: number) => Promise<BatchResult>
+  readonly run: (entries: ReadonlyArray<BatchEntry<K>>, tries: Tries) => Promise<BatchResult>
 }
 
 interface Item<K> {
@@ -123,15 +123,16 @@ export class BatchWork<K> {
     }
     this.#queue = rest
     this.#isRunning = true
-    let attempt = 0
+    let [attempt, faults] = [0, 0]
     const entries = items.map((item): BatchEntry<K> => {
       const { key, target, causes } = item
       item.causes = []
       item.state = "running"
       attempt = Math.max(attempt, ++item.attempt)
+      faults = Math.max(faults, item.faults)
       return { key, target, causes }
     })
-    this.#options.run(entries, attempt).then(
+    this.#options.run(entries, { attempt, faults }).then(
       (result) => this.#ended(items, entries, result),
       // `run` translates every failure; this is a fault of ours, and the events must not be lost by it.
       () => this.#ended(items, entries, { _tag: "Again", afterMillis: 1_000 })
@@ -153,7 +154,7 @@ export class BatchWork<K> {
         else this.#items.delete(item.key)
       } else {
         item.causes = item.causes.reduce(withCause, [...causes])
-        if (result.isFault === true) item.faults++
+        item.faults = result.isFault === true ? item.faults + 1 : 0
         if (cameMeanwhile) again.push(item)
         else waiting.push(item)
       }

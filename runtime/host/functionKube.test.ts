@@ -54,7 +54,7 @@ describe("a handler's writes", () => {
     })
     expect(view.find(Thing, at("a"))?.spec.colour).toBe("white")
     expect(spans).toMatchObject([{ outcome: "retry", writes: [{ failure: "Conflict" }] }])
-    expect(await run(fn, 2)).toEqual({ _tag: "Done", decision: "painted blue" })
+    expect(await run(fn, { attempt: 2 })).toEqual({ _tag: "Done", decision: "painted blue" })
   })
 
   it("that find nothing to delete are no failure", async () => {

@@ -4,9 +4,10 @@ import type { Disposed } from "../Disposition.ts"
 import type { EventNote } from "../Kube.ts"
 import type { SpanContext } from "../trace/context.ts"
 import type { Outcome } from "../trace/span.ts"
+import type { Tries } from "./work.ts"
 
-/** A handler that throws, or fails by a fault of ours, is tried so often, then parked. */
-export const maxAttempts = 10
+/** A handler that throws, or fails by a fault of ours, does so so often in a row before what it is run for is parked. */
+export const maxFaults = 10
 
 const firstRetryMillis = 50
 const longestRetryMillis = 30_000
@@ -43,7 +44,7 @@ const shortened = (text: string): string =>
 /** Says what becomes of a run that has ended. What fails by no known disposition is a fault, as is what throws. Never throws. */
 export const judge = (
   exit: Exit.Exit<string | void, Disposed>,
-  attempt: number,
+  { attempt, faults }: Tries,
   span: SpanContext
 ): Ended => {
   const again = (cause: string, isFault: boolean): Ended => ({
@@ -53,7 +54,7 @@ export const judge = (
     ...(isFault ? { isFault } : {})
   })
   const fault = (cause: string): Ended =>
-    attempt >= maxAttempts ? { _tag: "Park", cause: shortened(cause), span } : again(cause, true)
+    faults + 1 >= maxFaults ? { _tag: "Park", cause: shortened(cause), span } : again(cause, true)
   try {
     if (Exit.isSuccess(exit)) {
       const { value } = exit

@@ -57,7 +57,7 @@ export const concludeRun = async (options: OutcomeOptions, run: EndedRun): Promi
         const why = { cause, attempts: attempt, traceId: span.traceId }
         await Promise.all(targets.map((target) => park(js, fn.name, target, why)))
       } catch {
-        return { _tag: "Again", afterMillis: 5_000 }
+        return { _tag: "Again", afterMillis: 5_000, isFault: true }
       }
       for (const target of targets) {
         metrics.parked(fn.name)

@@ -7,6 +7,7 @@ import { read } from "../Needs.ts"
 import type { SpanRecord } from "../trace/span.ts"
 import { type RunServices, runOnce, type Target } from "./run.ts"
 import { at, Thing } from "./thing.fixture.ts"
+import type { Tries } from "./work.ts"
 import { WorldView } from "./worldView.ts"
 
 /** One process with one thing in its view. */
@@ -28,8 +29,8 @@ export const bench = async () => {
     host: "here",
     context: Context.empty() as Context.Context<never>
   }
-  const run = (fn: FunctionDefinition<any>, attempt = 1, target: Target = object()) =>
-    runOnce(fn, target, attempt, undefined, services)
+  const run = (fn: FunctionDefinition<any>, tries: Partial<Tries> = {}, target: Target = object()) =>
+    runOnce(fn, target, { attempt: 1, faults: 0, ...tries }, undefined, services)
   return { run, api, view, spans, notes, services }
 }
 

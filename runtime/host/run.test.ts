@@ -5,7 +5,7 @@ import { defineFunction, type FunctionDefinition } from "../Function.ts"
 import type { Kube } from "../Kube.ts"
 import { every } from "../Trigger.ts"
 import { bench, needs, object } from "./run.fixture.ts"
-import { backoffMillis, maxAttempts } from "./run.ts"
+import { backoffMillis, maxFaults } from "./run.ts"
 import { Thing } from "./thing.fixture.ts"
 
 const failure = (disposition: Disposition): Disposed => ({
@@ -62,7 +62,7 @@ describe("a run", () => {
     expect(
       await run(
         doing(() => Effect.die("it ran")),
-        1,
+        {},
         object("none")
       )
     ).toEqual({ _tag: "Gone" })
@@ -72,8 +72,8 @@ describe("a run", () => {
       needs,
       handle: ({ ref, now }) => Effect.succeed(`${ref.name} ${now === undefined ? "gone" : "there"}`)
     })
-    expect(await run(keyed, 1, object("none", "key"))).toEqual({ _tag: "Done", decision: "none gone" })
-    expect(await run(keyed, 1, object("a", "key"))).toEqual({ _tag: "Done", decision: "a there" })
+    expect(await run(keyed, {}, object("none", "key"))).toEqual({ _tag: "Done", decision: "none gone" })
+    expect(await run(keyed, {}, object("a", "key"))).toEqual({ _tag: "Done", decision: "a there" })
   })
 
   it("of a timer is told the time", async () => {
@@ -84,14 +84,14 @@ describe("a run", () => {
       needs: [],
       handle: ({ at: time }) => Effect.succeed(String(time))
     })
-    expect(await run(timer, 1, { _tag: "Tick", at: 5_000 })).toEqual({ _tag: "Done", decision: "5000" })
+    expect(await run(timer, {}, { _tag: "Tick", at: 5_000 })).toEqual({ _tag: "Done", decision: "5000" })
   })
 })
 
 describe("a handler that fails", () => {
   it("is tried again after an exponential wait, however often", async () => {
     const { run, spans } = await bench()
-    const ended = await run(failing(Retry), 50)
+    const ended = await run(failing(Retry), { attempt: 50, faults: 9 })
     expect(ended).toMatchObject({ _tag: "Again", cause: "it failed" })
     expect(spans).toMatchObject([{ outcome: "retry", decision: "it failed", attempt: 50 }])
   })
@@ -140,12 +140,13 @@ describe("a handler that fails", () => {
         throw new Error("it failed")
       })
     ]
-  ])("%s is parked after ten attempts, with its cause", async (_, fn) => {
+  ])("%s is parked after ten such runs in a row, with its cause", async (_, fn) => {
     const { run, spans } = await bench()
-    for (let attempt = 1; attempt < maxAttempts; attempt++) {
-      expect(await run(fn, attempt)).toMatchObject({ _tag: "Again" })
+    for (let faults = 0; faults < maxFaults - 1; faults++) {
+      // However often it was tried for other reasons.
+      expect(await run(fn, { attempt: 100 + faults, faults })).toMatchObject({ _tag: "Again", isFault: true })
     }
-    const ended = await run(fn, maxAttempts)
+    const ended = await run(fn, { attempt: 109, faults: maxFaults - 1 })
     expect(ended).toMatchObject({ _tag: "Park", cause: expect.stringContaining("it failed") })
     expect(spans.map(({ outcome }) => outcome)).toEqual([...Array(9).fill("retry"), "parked"])
   })

@@ -11,9 +11,10 @@ import type { SpanRecord, SpanWrite } from "../trace/span.ts"
 import { execute } from "./execute.ts"
 import { objectPathOf } from "./functionKube.ts"
 import { type Ended, judge, noteOf, outcomeOf } from "./judge.ts"
+import type { Tries } from "./work.ts"
 import type { WorldView } from "./worldView.ts"
 
-export { backoffMillis, type Ended, maxAttempts } from "./judge.ts"
+export { backoffMillis, type Ended, maxFaults } from "./judge.ts"
 
 /** What a run is for: an object, the key of one that may be gone, or a timer's tick. */
 export type Target =
@@ -53,7 +54,7 @@ export const describeTarget = (target: Target): string =>
 export const runOnce = async (
   fn: FunctionDefinition<any>,
   target: Target,
-  attempt: number,
+  tries: Tries,
   woken: Woken | undefined,
   services: RunServices,
   signal?: AbortSignal
@@ -74,11 +75,12 @@ export const runOnce = async (
   const parent = parentOf(woken, services)
   const object = describeTarget(target)
   const { exit, span, writes, start } = await execute({ fn, object, parent, services, signal, program })
-  const ended = judge(exit, attempt, span)
+  const ended = judge(exit, tries, span)
   const note = noteOf(ended)
   if (note !== undefined && now !== undefined && target._tag === "Object") {
     services.note(target.kind, now, fn.name, note)
   }
+  const { attempt } = tries
   if (writes.length > 0 || decisionOf(ended) !== undefined) {
     services.record(
       recordOf({ fn, object, now, woken, parent, span, start, writes, ended, attempt, services })

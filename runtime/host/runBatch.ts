@@ -13,6 +13,7 @@ import {
   type Target,
   type Woken
 } from "./run.ts"
+import type { Tries } from "./work.ts"
 
 /** One object of a batch, and what woke the function for it last. */
 export interface BatchItem {
@@ -35,7 +36,7 @@ interface Member {
 export const runBatch = async (
   fn: FunctionDefinition<any>,
   items: ReadonlyArray<BatchItem>,
-  attempt: number,
+  tries: Tries,
   services: RunServices,
   signal?: AbortSignal
 ): Promise<Ended> => {
@@ -88,7 +89,7 @@ export const runBatch = async (
     spanOf,
     program
   })
-  const ended = judge(exit, attempt, span)
+  const ended = judge(exit, tries, span)
   const writesOf = Map.groupBy(writes, ({ object }) => byPath.get(object) ?? last)
   const all = decisionOf(ended)
   for (const member of members) {
@@ -105,7 +106,7 @@ export const runBatch = async (
         writes: itsWrites,
         ended,
         decision,
-        attempt,
+        attempt: tries.attempt,
         services
       })
     )

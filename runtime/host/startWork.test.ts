@@ -1,7 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { afterEach, expect, it, vi } from "vitest"
-import { Reject, RetryAfter } from "../Disposition.ts"
+import { afterEach, describe, expect, it, vi } from "vitest"
+import { Reject, Retry, RetryAfter } from "../Disposition.ts"
 import { defineBatchFunction, defineFunction, type FunctionDefinition } from "../Function.ts"
 import type { Keyed } from "../Trigger.ts"
 import { hostMetrics } from "./metrics.ts"
@@ -17,16 +17,23 @@ afterEach(() => void vi.useRealTimers())
 const worked = async (
   fn: FunctionDefinition<any>,
   names: ReadonlyArray<string>,
-  { minutes = 10, runs = new Runs(), inView = names } = {}
+  { minutes = 10, runs = new Runs(), inView = names, publish = async () => undefined as void } = {}
 ) => {
   const { services, view, spans } = await bench()
   vi.useFakeTimers()
   for (const name of inView) view.applyWrite(Thing, raw(name, 1, "red"))
   const parked: Array<string> = []
+  const bodies: Array<string> = []
   const news: Array<OutcomeNews> = []
   const work = startWork({
     fn,
-    js: { publish: async (subject: string) => parked.push(subject) } as never,
+    js: {
+      publish: async (subject: string, body: string) => {
+        await publish()
+        parked.push(subject)
+        bodies.push(body)
+      }
+    } as never,
     metrics: hostMetrics(Context.empty() as Context.Context<never>),
     say: (one) => news.push(one),
     services,
@@ -39,7 +46,7 @@ const worked = async (
     work.wake(name, object(name, fn.batch === undefined ? "object" : "key"), cause)
   }
   await vi.advanceTimersByTimeAsync(minutes * 60_000)
-  return { work, parked, news, settled, spans }
+  return { work, parked, bodies, news, settled, spans }
 }
 
 it("parks of a batch only what fails alone, however many fail with it at first", async () => {
@@ -104,6 +111,61 @@ it("takes a batch of all that there is, however much", async () => {
   })
   const { settled } = await worked(fn, names, { minutes: 0.1, inView: [] })
   expect(settled).toHaveLength(names.length)
+})
+
+/** Fails as it is told to, a letter a run: `r` is to be tried again, `f` is a fault of its own; then it succeeds. */
+const failingSo = (howItGoes: string) => {
+  const left = [...howItGoes]
+  const handle = () =>
+    Effect.suspend(() => {
+      const how = left.shift()
+      if (how === "f") return Effect.die(new Error("a fault of its own"))
+      return how === "r" ? Effect.fail({ _tag: "Failed", message: "away", disposition: Retry }) : Effect.void
+    })
+  return { handle, left }
+}
+
+const about = { name: "count-on-change", needs }
+type Handle = ReturnType<typeof failingSo>["handle"]
+describe.each<[string, (handle: Handle) => FunctionDefinition<any>]>([
+  ["by itself", (handle) => defineFunction({ ...about, on: [Thing.changed], handle })],
+  ["in a batch", (handle) => defineBatchFunction({ ...about, on: [Thing.touched], handle })]
+])("an event that is handled %s", (_, functionOf) => {
+  it.each([
+    ["is not parked by one fault after many failures that were none", `${"r".repeat(30)}f`, []],
+    [
+      "is not parked by nine faults, one that is none, and nine again",
+      `${"f".repeat(9)}r${"f".repeat(9)}`,
+      []
+    ],
+    ["is parked by ten faults in a row", "f".repeat(10), [10]],
+    [
+      "is parked with all its attempts, also those before the ten faults",
+      `${"r".repeat(5)}${"f".repeat(10)}`,
+      [15]
+    ]
+  ])("%s", async (__, howItGoes, attempts) => {
+    const { handle, left } = failingSo(howItGoes)
+    const { bodies, settled } = await worked(functionOf(handle), ["a"], { minutes: 30 })
+    expect([left, settled]).toEqual([[], ["a"]])
+    expect(bodies.map((body) => JSON.parse(body).attempts)).toEqual(attempts)
+  })
+})
+
+it("parks after one more fault what could not be put on record", async () => {
+  let isAway = true
+  const { handle, left } = failingSo("f".repeat(11))
+  const fn = defineFunction({ ...about, on: [Thing.changed], handle })
+  const { parked } = await worked(fn, ["a"], {
+    publish: async () => {
+      if (isAway) {
+        isAway = false
+        throw new Error("NATS is away")
+      }
+    }
+  })
+  expect(left).toEqual([])
+  expect(parked).toHaveLength(1)
 })
 
 const thrower = (): never => {

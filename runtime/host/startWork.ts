@@ -1,6 +1,5 @@
 import { BatchWork } from "./batchWork.ts"
 import { lastWoken } from "./held.ts"
-import { maxAttempts } from "./judge.ts"
 import { concludeRun, type OutcomeOptions } from "./outcomes.ts"
 import { type RunServices, runOnce, type Target } from "./run.ts"
 import { runBatch } from "./runBatch.ts"
@@ -19,12 +18,12 @@ export const startWork = (options: StartWorkOptions): Work<Target> | BatchWork<T
   if (fn.batch !== undefined) {
     return new BatchWork<Target>({
       ...fn.batch,
-      run: async (entries, attempt) => {
+      run: async (entries, { attempt, faults }) => {
         const items = entries.map(({ target, causes }) => ({ target, woken: lastWoken(causes) }))
         const started = performance.now()
         // Whose fault it is shows when it is alone, which ever smaller batches come to: others are not parked with it.
-        const counted = items.length > 1 ? Math.min(attempt, maxAttempts - 1) : attempt
-        const ended = await runs.add((signal) => runBatch(fn, items, counted, services, signal))
+        const tries = { attempt, faults: items.length > 1 ? 0 : faults }
+        const ended = await runs.add((signal) => runBatch(fn, items, tries, services, signal))
         let first = Number.POSITIVE_INFINITY
         for (const { woken } of items) first = Math.min(first, woken?.at || first)
         return await concludeRun(options, {
@@ -40,11 +39,12 @@ export const startWork = (options: StartWorkOptions): Work<Target> | BatchWork<T
   return new Work<Target>({
     concurrency,
     debounceMillis: fn.debounceMillis,
-    run: async (_key, target, causes, attempt) => {
+    run: async (_key, target, causes, tries) => {
       const woken = lastWoken(causes)
       const started = performance.now()
-      const ended = await runs.add((signal) => runOnce(fn, target, attempt, woken, services, signal))
+      const ended = await runs.add((signal) => runOnce(fn, target, tries, woken, services, signal))
       const tookMillis = performance.now() - started
+      const { attempt } = tries
       const run = { targets: [target], ended, attempt, tookMillis, wokenAt: woken?.at ?? 0 }
       return await concludeRun(options, run)
     }

@@ -14,6 +14,7 @@ import { kindsOf } from "./kinds.ts"
 import { type Ended, type RunServices, runOnce, type Target, targetKey } from "./run.ts"
 import { runBatch } from "./runBatch.ts"
 import { Targets } from "./targets.ts"
+import type { Tries } from "./work.ts"
 import { WorldView } from "./worldView.ts"
 
 export interface TestClusterOptions {
@@ -29,10 +30,9 @@ export interface TestClusterOptions {
   readonly through?: (api: KubeApi) => KubeApi
 }
 
-interface Queued {
+interface Queued extends Tries {
   readonly fn: FunctionDefinition<any>
   readonly target: Target
-  readonly attempt: number
 }
 
 const keyOf = ({ fn, target }: Queued): string => `${fn.name} ${targetKey(target)}`
@@ -202,8 +202,7 @@ export class TestCluster {
     })
 
   async #run(item: Queued): Promise<void> {
-    const { fn, target, attempt } = item
-    this.#ended([item], await runOnce(fn, target, attempt, undefined, this.#services))
+    this.#ended([item], await runOnce(item.fn, item.target, item, undefined, this.#services))
   }
 
   async #runBatch(first: Queued): Promise<void> {
@@ -216,7 +215,8 @@ export class TestCluster {
     }
     const targets = items.map(({ target }) => ({ target, woken: undefined }))
     const attempt = Math.max(...items.map((item) => item.attempt))
-    this.#ended(items, await runBatch(fn, targets, attempt, this.#services))
+    const faults = Math.max(...items.map((item) => item.faults))
+    this.#ended(items, await runBatch(fn, targets, { attempt, faults }, this.#services))
   }
 
   #ended(items: ReadonlyArray<Queued>, ended: Ended): void {
@@ -224,7 +224,8 @@ export class TestCluster {
     this.runs.push({ function: items[0]!.fn.name, target, ended })
     if (ended._tag !== "Again") return
     for (const item of items) {
-      if (item.attempt < 10) this.#queue.set(keyOf(item), { ...item, attempt: item.attempt + 1 })
+      const faults = ended.isFault === true ? item.faults + 1 : 0
+      if (item.attempt < 10) this.#queue.set(keyOf(item), { ...item, attempt: item.attempt + 1, faults })
     }
   }
 
@@ -268,7 +269,7 @@ export class TestCluster {
 
   #wake(fn: FunctionDefinition<any>, target: Target | undefined): void {
     if (target === undefined) return
-    const item = { fn, target, attempt: 1 }
+    const item = { fn, target, attempt: 1, faults: 0 }
     const key = keyOf(item)
     if (!this.#queue.has(key)) this.#queue.set(key, item)
   }

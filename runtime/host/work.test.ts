@@ -12,7 +12,7 @@ const bench = (options: { readonly concurrency?: number; readonly debounceMillis
   const work = new Work<string>({
     concurrency: options.concurrency ?? 2,
     debounceMillis: options.debounceMillis ?? 0,
-    run: (key, _target, causes, attempt) => {
+    run: (key, _target, causes, { attempt }) => {
       started.push({ key, attempt, causes: causes.length })
       return new Promise((resolve) => running.set(key, resolve))
     }

@@ -39,13 +39,21 @@ export const withCause = (causes: Array<Cause>, cause: Cause): Array<Cause> => {
 export type RunResult =
   | { readonly _tag: "Settled" }
   /** Again, after so many milliseconds. */
-  | { readonly _tag: "Again"; readonly afterMillis: number }
+  | { readonly _tag: "Again"; readonly afterMillis: number; readonly isFault?: boolean }
+
+/** What has come of an object's runs so far, since one succeeded. */
+export interface Tries {
+  /** Which run this is; 1 is the first. */
+  readonly attempt: number
+  /** So many runs right before this one ended by a fault of the function's own. */
+  readonly faults: number
+}
 
 export interface WorkOptions<K> {
   readonly concurrency: number
   /** At most one run per key in so many milliseconds. */
   readonly debounceMillis: number
-  readonly run: (key: string, target: K, causes: ReadonlyArray<Cause>, attempt: number) => Promise<RunResult>
+  readonly run: (key: string, target: K, causes: ReadonlyArray<Cause>, tries: Tries) => Promise<RunResult>
 }
 
 interface Item<K> {
@@ -54,6 +62,7 @@ interface Item<K> {
   state: "queued" | "running" | "waiting"
   causes: Array<Cause>
   attempt: number
+  faults: number
   timer: ReturnType<typeof setTimeout> | undefined
   startedAt: number
 }
@@ -102,6 +111,7 @@ export class Work<K> {
         state: "queued",
         causes: [cause],
         attempt: 0,
+        faults: 0,
         timer: undefined,
         startedAt: Number.NEGATIVE_INFINITY
       }
@@ -155,7 +165,8 @@ export class Work<K> {
     item.attempt++
     item.startedAt = performance.now()
     this.#running++
-    this.#options.run(item.key, item.target, causes, item.attempt).then(
+    const { key, target, attempt, faults } = item
+    this.#options.run(key, target, causes, { attempt, faults }).then(
       (result) => this.#ended(item, causes, result),
       // `run` translates every failure; this is a fault of ours, and the events must not be lost by it.
       () => this.#ended(item, causes, { _tag: "Again", afterMillis: 1_000 })
@@ -166,12 +177,14 @@ export class Work<K> {
     this.#running--
     if (result._tag === "Settled") {
       item.attempt = 0
+      item.faults = 0
       for (const cause of causes) settleOne(cause)
       const quietFor = this.#options.debounceMillis - (performance.now() - item.startedAt)
       if (this.#options.debounceMillis > 0 && quietFor > 0) this.#waitFor(item, quietFor)
       else if (item.causes.length > 0) this.#enqueue(item)
       else this.#items.delete(item.key)
     } else {
+      item.faults = result.isFault === true ? item.faults + 1 : 0
       const cameMeanwhile = item.causes.length > 0
       item.causes = item.causes.reduce(withCause, [...causes])
       if (cameMeanwhile && !this.#stopped) this.#enqueue(item)

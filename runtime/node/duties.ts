@@ -6,7 +6,7 @@ import type { FunctionDefinition } from "../Function.ts"
 import type { Assignment as Spec } from "../fleet/messages.ts"
 import type { Woken } from "../host/run.ts"
 import { describeTarget, type Ended, type RunServices, runOnce, type Target, targetKey } from "../host/run.ts"
-import { type Cause, type RunResult, Work } from "../host/work.ts"
+import { type Cause, type RunResult, type Tries, Work } from "../host/work.ts"
 import { WorldView } from "../host/worldView.ts"
 import type { KubeApi } from "../kube/api.ts"
 import { parseTraceparent } from "../trace/context.ts"
@@ -55,8 +55,8 @@ export class Duties {
         new Work<Target>({
           concurrency,
           debounceMillis: fn.debounceMillis,
-          run: (_key, target, causes, attempt) =>
-            this.#run(fn, target, causes as ReadonlyArray<Woke>, attempt, services)
+          run: (_key, target, causes, tries) =>
+            this.#run(fn, target, causes as ReadonlyArray<Woke>, tries, services)
         })
     )
   }
@@ -134,16 +134,16 @@ export class Duties {
     fn: FunctionDefinition<any>,
     target: Target,
     causes: ReadonlyArray<Woke>,
-    attempt: number,
+    tries: Tries,
     services: RunServices
   ): Promise<RunResult> {
     await this.#turn()
     const woken = causes.findLast((cause) => cause.woken !== undefined)?.woken
-    const ended = await runOnce(fn, target, attempt, woken, services)
+    const ended = await runOnce(fn, target, tries, woken, services)
     this.#options.ended(fn.name, describeTarget(target), ended)
     if (ended._tag === "Again") return ended
     // A node keeps no list of what it gave up on: an address that is assigned to it is its duty, however long it takes.
-    return ended._tag === "Park" ? { _tag: "Again", afterMillis: 30_000 } : { _tag: "Settled" }
+    return ended._tag === "Park" ? { _tag: "Again", afterMillis: 30_000, isFault: true } : { _tag: "Settled" }
   }
 }
 

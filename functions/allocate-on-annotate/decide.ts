@@ -80,17 +80,6 @@ export class Overtaken extends Schema.TaggedError<Overtaken>()("Overtaken", { de
   }
 }
 
-/** The Services that share an address got in each other's way: one was edited. Both keep it, as nobody is to say which. */
-export class SharingBroken extends Schema.TaggedError<SharingBroken>()("SharingBroken", {
-  address: Schema.String,
-  why: Schema.String
-}) {
-  readonly disposition: Disposition = Reject("SharingConflict")
-  override get message() {
-    return `${this.address} ${this.why}; what comes for it goes to one of them only`
-  }
-}
-
 /** Somebody takes our entry off the Service each time that it is put back. */
 export class TakenOffAgain extends Schema.TaggedError<TakenOffAgain>()("TakenOffAgain", {
   addresses: Schema.String,

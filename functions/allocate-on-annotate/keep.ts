@@ -16,17 +16,12 @@ import {
 import { type ClaimedService, IpClaim, Namespace, Service } from "../domain/kinds.ts"
 import type { Ledger, PoolEntry } from "../domain/ledger.ts"
 import { allocatedOf, isPublished, publishedOf, publishWhere } from "../domain/publishing.ts"
-import {
-  annotationOf,
-  annotations,
-  type Request,
-  type RequestOptions,
-  requestOf
-} from "../domain/requests.ts"
+import { type Request, type RequestOptions, requestOf, shareOf } from "../domain/requests.ts"
 import { whyNotShared } from "../domain/sharing.ts"
 import { at } from "../shared/at.ts"
+import { SharingBroken } from "../shared/sharing-broken.ts"
 import { withdraw } from "../shared/withdraw.ts"
-import { AddressTaken, Overtaken, SharingBroken, TakenOffAgain, Unclaimable } from "./decide.ts"
+import { AddressTaken, Overtaken, TakenOffAgain, Unclaimable } from "./decide.ts"
 import type { PutBacks } from "./put-backs.ts"
 import { enter, publish } from "./writes.ts"
 
@@ -80,7 +75,7 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
   const kube = yield* Kube
   const ledger = kube.index(ledgerOf)
   const carried = allocatedOf(service)
-  const entry = entryOf(service, "allocated", annotationOf(service, annotations.share))
+  const entry = entryOf(service, "allocated", shareOf(service))
   // Who may not use the pool, and has no claim, wrote the annotation himself, or copied it. But its Namespace, by whose
   // labels the pool admits it, may not have been heard of yet.
   const namespace = kube.find(Namespace, { namespace: "", name: service.metadata.namespace ?? "" })

@@ -1,13 +1,14 @@
 import * as Schema from "effect/Schema"
 import { type Disposition, Reject, refKey, refOf } from "#runtime"
 import { cidrContains } from "../domain/addresses.ts"
-import { isNamedBy } from "../domain/holding.ts"
+import { isEntryOf, isNamedBy, newerEntryOf } from "../domain/holding.ts"
 import type { ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
 import { handWrittenOf } from "../domain/publishing.ts"
-import { annotationOf, annotations } from "../domain/requests.ts"
+import { annotations, shareOf } from "../domain/requests.ts"
 import type { Settings } from "../domain/settings.ts"
 import { whyNotShared } from "../domain/sharing.ts"
+import { SharingBroken } from "../shared/sharing-broken.ts"
 
 /** Addresses that the Service lists by hand and may not have. They are not bound; the Service stays as it is. */
 export class ExternalIpsRefused extends Schema.TaggedError<ExternalIpsRefused>()("ExternalIpsRefused", {
@@ -27,6 +28,20 @@ export interface Wanted {
   readonly claim: IpClaim | undefined
 }
 
+/** A claim in which the Service's ports or its sharing key are not those that it has by now. */
+export interface Outdated {
+  readonly claim: IpClaim
+  readonly entry: ClaimedService
+}
+
+export interface Judgement {
+  readonly wanted: ReadonlyArray<Wanted>
+  readonly outdated: ReadonlyArray<Outdated>
+  readonly refusals: ReadonlyArray<string>
+  /** It has the address, but is in the way of a Service that was given it, or that one in its. */
+  readonly broken: SharingBroken | undefined
+}
+
 /**
  * Which of the addresses in `spec.externalIPs` are claimed for the Service, and why the others are not.
  *
@@ -38,14 +53,25 @@ export const judgeExternalIps = (
   service: Service,
   settings: Settings,
   find: (entry: ClaimedService) => Service | undefined
-): { readonly wanted: ReadonlyArray<Wanted>; readonly refusals: ReadonlyArray<string> } => {
+): Judgement => {
   const { addresses, unparsable } = handWrittenOf(service)
+  const share = shareOf(service)
   const wanted: Array<Wanted> = []
+  const outdated: Array<Outdated> = []
+  let broken: SharingBroken | undefined
   const refusals = unparsable.map((text) => `"${text}" is not an address`)
   for (const address of addresses) {
     const claim = ledger.claim(address)
     const present = claim?.spec.services ?? []
-    if (isNamedBy(claim, service)) continue
+    if (claim !== undefined && isNamedBy(claim, service)) {
+      const entry = newerEntryOf(claim, service)
+      if (entry !== undefined) outdated.push({ claim, entry })
+      // Who only lists it by hand as well may have any ports: that is between their authors.
+      const isGiven = present.some((other) => other.origin === "allocated" && !isEntryOf(other, service))
+      const why = isGiven ? whyNotShared(claim, service, share, find) : undefined
+      if (why !== undefined) broken ??= new SharingBroken({ address, why })
+      continue
+    }
     const forbidden = ledger.forbidden(address)
     const pool = ledger.pools.find(
       (entry) => entry.gives && entry.addresses?.contains(address) === true && ledger.admits(entry, service)
@@ -61,10 +87,10 @@ export const judgeExternalIps = (
     } else if (owner !== undefined) refusals.push(`${address} is carried by Service ${owner}`)
     else if (elsewhere !== undefined) refusals.push(`${address} ${elsewhere}`)
     else if (claim !== undefined && present.some(({ origin }) => origin === "allocated")) {
-      const why = whyNotShared(claim, service, annotationOf(service, annotations.share), find)
+      const why = whyNotShared(claim, service, share, find)
       if (why === undefined) wanted.push({ address, pool: claim.spec.pool, claim })
       else refusals.push(`${address} ${why}`)
     } else wanted.push({ address, pool: claim?.spec.pool ?? pool?.name, claim })
   }
-  return { wanted, refusals }
+  return { wanted, outdated, refusals, broken }
 }

@@ -264,6 +264,7 @@ describe("claim-on-external-ip", () => {
     type Tags = typeof claimer extends FunctionDefinition<any, infer E> ? E["_tag"] : never
     expectTypeOf<Tags>().toEqualTypeOf<
       | "ExternalIpsRefused"
+      | "SharingBroken"
       | "Conflict"
       | "AlreadyExists"
       | "NotFound"

@@ -1,7 +1,7 @@
 import { addressOfClaimName, canonicalAddress, claimName, familyOf, hostCidr } from "./addresses.ts"
 import type { ClaimedService, IpClaim, Service } from "./kinds.ts"
 import { allocatedOf, foreignIngressOf, handWrittenOf } from "./publishing.ts"
-import { poolLabel, type RequestOptions, requestOf } from "./requests.ts"
+import { poolLabel, type RequestOptions, requestOf, shareOf } from "./requests.ts"
 
 /** `namespace/name` of the Service that holds a share of a claim. */
 export const serviceKeyOf = (entry: Pick<ClaimedService, "namespace" | "name">): string =>
@@ -79,6 +79,14 @@ export const isSameEntry = (one: ClaimedService, other: ClaimedService): boolean
   const portsOf = ({ ports = [] }: ClaimedService) =>
     ports.map(({ port, protocol }) => `${port}/${protocol}`).join()
   return one.origin === other.origin && one.share === other.share && portsOf(one) === portsOf(other)
+}
+
+/** What is to stand in the claim for the Service when its entry there is of before its ports or its key were changed. */
+export const newerEntryOf = (claim: IpClaim | undefined, service: Service): ClaimedService | undefined => {
+  const mine = claim?.spec.services?.find((entry) => isEntryOf(entry, service))
+  if (mine === undefined) return undefined
+  const entry = entryOf(service, mine.origin, shareOf(service))
+  return isSameEntry(mine, entry) ? undefined : entry
 }
 
 /**

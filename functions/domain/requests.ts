@@ -64,9 +64,13 @@ const refused = (reason: Refused["reason"], message: string): Refused => ({
 export const annotationOf = (service: Service, name: string): string | undefined =>
   service.metadata.annotations?.[name]
 
+/** The Service's sharing key: Services of one namespace that have the same may share an address. */
+export const shareOf = (service: Service): string | undefined =>
+  annotationOf(service, annotations.share)?.trim() || undefined
+
 const whereOf = (service: Service): Where => {
   const pool = annotationOf(service, annotations.pool)?.trim()
-  const share = annotationOf(service, annotations.share)?.trim()
+  const share = shareOf(service)
   return { ...(pool ? { pool } : {}), ...(share ? { share } : {}) }
 }
 

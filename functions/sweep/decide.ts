@@ -1,15 +1,21 @@
 import { type Kind, type Ref, refKey, refOf } from "#runtime"
 import { familyOf } from "../domain/addresses.ts"
-import { addressOfClaim, isGivenTo, isNamedBy, serviceKeyOf, whyReleased } from "../domain/holding.ts"
+import {
+  addressOfClaim,
+  isGivenTo,
+  isNamedBy,
+  newerEntryOf,
+  serviceKeyOf,
+  whyReleased
+} from "../domain/holding.ts"
 import { type ClaimedService, type IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
 import { allocatedOf, handWrittenOf, publishedOf, shownOf } from "../domain/publishing.ts"
 import {
   type Addresses,
   type Auto,
-  annotationOf,
-  annotations,
   requestOf,
+  shareOf,
   stillAskedFor,
   wantsAddress
 } from "../domain/requests.ts"
@@ -23,6 +29,7 @@ export interface Drift {
     | "ClaimedWithoutPublishing"
     | "NotPublished"
     | "HandWrittenWithoutClaim"
+    | "EntryOutdated"
     | "SurplusOrOrphan"
     | "WaitingWhileSomethingFits"
     | "StillShown"
@@ -58,7 +65,9 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
     what
   })
   const drifts: Array<Drift> = []
-  const unwritten = handWrittenOf(service).addresses.filter((address) => {
+  const byHand = handWrittenOf(service).addresses
+  const isOutdated = (address: string) => newerEntryOf(ledger.claim(address), service) !== undefined
+  const unwritten = byHand.filter((address) => {
     const isAllowed = ledger.listersOf(address).includes(refKey(ref))
     const claim = ledger.claim(address)
     const isFree =
@@ -66,11 +75,15 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
       ledger.rightfulOwner(address, refKey(ref)) === undefined &&
       ledger.whyElsewhere(address, refKey(ref)) === undefined &&
       (claim?.spec.services?.some(({ origin }) => origin === "allocated") !== true ||
-        whyNotShared(claim, service, annotationOf(service, annotations.share), find) === undefined)
+        whyNotShared(claim, service, shareOf(service), find) === undefined)
     return isFree && isAllowed && ledger.forbidden(address) === undefined
   })
   if (unwritten.length > 0) {
     drifts.push(drift("HandWrittenWithoutClaim", "claim-on-external-ip", unwritten.join(" and ")))
+  }
+  const listedOutdated = byHand.filter(isOutdated)
+  if (listedOutdated.length > 0) {
+    drifts.push(drift("EntryOutdated", "claim-on-external-ip", listedOutdated.join(" and ")))
   }
   const carried = allocatedOf(service)
   const request = requestOf(service, settings)
@@ -82,11 +95,14 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
     return drifts
   }
   const unclaimed = carried.filter((address) => !isNamedBy(ledger.claim(address), service))
+  const outdated = carried.filter(isOutdated)
   const hidden = carried.filter((address) => !publishedOf(service).includes(address))
   if (unclaimed.length > 0) {
     drifts.push(drift("PublishedWithoutClaim", "allocate-on-annotate", unclaimed.join(" and ")))
   } else if (hidden.length > 0) {
     drifts.push(drift("NotPublished", "allocate-on-annotate", hidden.join(" and ")))
+  } else if (outdated.length > 0) {
+    drifts.push(drift("EntryOutdated", "allocate-on-annotate", outdated.join(" and ")))
   } else {
     const given = ledger
       .claimsOf(refKey(ref))

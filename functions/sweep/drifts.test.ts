@@ -115,6 +115,22 @@ describe("sweep", () => {
     expect(causes(world)).toHaveLength(found)
   })
 
+  it.each<[string, string, object]>([
+    ["is listed by hand", "external", {}],
+    ["is carried", "allocated", carrying("10.0.0.5")]
+  ])("enters the present ports into the claim of an address that %s", async (_, origin, annotated) => {
+    const world = await lost(async (before) => {
+      await before.service("web", { ...annotated, spec: { externalIPs: ["10.0.0.5"] } })
+      await claim(before, "10.0.0.5", [
+        entry(before, "web", { origin, ports: [{ port: 79, protocol: "TCP" }] })
+      ])
+    })
+    await world.sweep()
+    expect(world.claim("10.0.0.5").spec.services).toMatchObject([{ origin, ports: [{ port: 80 }] }])
+    await world.sweep()
+    expect(causes(world)).toEqual(["found 1 drifts"])
+  })
+
   it("completes a Service that holds one of its two addresses, when the other one is freed", async () => {
     const world = await lost(async (before) => {
       await before.pool("six", { cidr: "fd00::/125" })

@@ -5,9 +5,9 @@ import { isEntryOf, isNamedBy, newerEntryOf } from "../domain/holding.ts"
 import type { ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
 import { handWrittenOf } from "../domain/publishing.ts"
-import { annotations, shareOf } from "../domain/requests.ts"
+import { annotations, beyondLimits, shareOf } from "../domain/requests.ts"
 import type { Settings } from "../domain/settings.ts"
-import { whyNotShared } from "../domain/sharing.ts"
+import { whyFull, whyNotShared } from "../domain/sharing.ts"
 import { SharingBroken } from "../shared/sharing-broken.ts"
 
 /** Addresses that the Service lists by hand and may not have. They are not bound; the Service stays as it is. */
@@ -56,6 +56,7 @@ export const judgeExternalIps = (
 ): Judgement => {
   const { addresses, unparsable } = handWrittenOf(service)
   const share = shareOf(service)
+  const limit = beyondLimits(service)
   const wanted: Array<Wanted> = []
   const outdated: Array<Outdated> = []
   let broken: SharingBroken | undefined
@@ -79,18 +80,20 @@ export const judgeExternalIps = (
     const opened = settings.externalCidrs.some((cidr) => cidrContains(cidr, address))
     const owner = ledger.rightfulOwner(address, refKey(refOf(service)))
     const elsewhere = ledger.whyElsewhere(address, refKey(refOf(service)))
-    if (forbidden !== undefined) refusals.push(`${address} ${forbidden}`)
+    if (limit !== undefined) refusals.push(`${address} cannot be claimed: ${limit.message}`)
+    else if (forbidden !== undefined) refusals.push(`${address} ${forbidden}`)
     else if (pool === undefined && !opened) {
       refusals.push(
         `${address} is in no pool that this Service may use, nor in --external-cidrs; ask for an address with the annotation ${annotations.ask}: auto, or ask the administrator for a pool`
       )
     } else if (owner !== undefined) refusals.push(`${address} is carried by Service ${owner}`)
     else if (elsewhere !== undefined) refusals.push(`${address} ${elsewhere}`)
-    else if (claim !== undefined && present.some(({ origin }) => origin === "allocated")) {
-      const why = whyNotShared(claim, service, share, find)
-      if (why === undefined) wanted.push({ address, pool: claim.spec.pool, claim })
+    else {
+      const isGiven = claim !== undefined && present.some(({ origin }) => origin === "allocated")
+      const why = isGiven ? whyNotShared(claim, service, share, find) : whyFull(claim, service)
+      if (why === undefined) wanted.push({ address, pool: claim?.spec.pool ?? pool?.name, claim })
       else refusals.push(`${address} ${why}`)
-    } else wanted.push({ address, pool: claim?.spec.pool ?? pool?.name, claim })
+    }
   }
   return { wanted, outdated, refusals, broken }
 }

@@ -1,7 +1,7 @@
 import { addressOfClaimName, canonicalAddress, claimName, familyOf, hostCidr } from "./addresses.ts"
-import type { ClaimedService, IpClaim, Service } from "./kinds.ts"
+import { type ClaimedService, claimLimits, type IpClaim, type Service } from "./kinds.ts"
 import { allocatedOf, foreignIngressOf, handWrittenOf } from "./publishing.ts"
-import { poolLabel, type RequestOptions, requestOf, shareOf } from "./requests.ts"
+import { beyondLimits, poolLabel, type RequestOptions, requestOf, shareOf } from "./requests.ts"
 
 /** `namespace/name` of the Service that holds a share of a claim. */
 export const serviceKeyOf = (entry: Pick<ClaimedService, "namespace" | "name">): string =>
@@ -17,7 +17,10 @@ export const refOfServiceKey = (key: string): { readonly namespace: string; read
 export const addressOfClaim = (claim: IpClaim): string =>
   addressOfClaimName(claim.metadata.name) ?? canonicalAddress(claim.spec.cidr.split("/")[0] ?? "") ?? ""
 
-/** The Service as it is entered into a claim. */
+/**
+ * The Service as it is entered into a claim. One that has outgrown what a claim can say shares with nobody, as not all of
+ * its ports are to be seen there.
+ */
 export const entryOf = (
   service: Service,
   origin: ClaimedService["origin"],
@@ -27,11 +30,11 @@ export const entryOf = (
   name: service.metadata.name,
   uid: service.metadata.uid,
   origin,
-  ports: (service.spec?.ports ?? []).map(({ port, protocol }) => ({
+  ports: (service.spec?.ports ?? []).slice(0, claimLimits.ports).map(({ port, protocol }) => ({
     port,
     protocol: protocol === "UDP" || protocol === "SCTP" ? protocol : "TCP"
   })),
-  ...(share === undefined ? {} : { share })
+  ...(share === undefined || beyondLimits(service) !== undefined ? {} : { share })
 })
 
 /** The part of a claim that whoever creates it writes. */
@@ -42,7 +45,8 @@ export const newClaim = (
 ) => ({
   metadata: {
     name: claimName(address),
-    ...(pool === undefined ? {} : { labels: { [poolLabel]: pool } })
+    // A label's value has 63 characters at most, a pool's name 253.
+    ...(pool === undefined || pool.length > 63 ? {} : { labels: { [poolLabel]: pool } })
   },
   spec: { cidr: hostCidr(address), ...(pool === undefined ? {} : { pool }), services }
 })
@@ -114,10 +118,11 @@ export const whyReleased = (
     case "None":
       return "its Service no longer asks for an address"
     case "Refused":
-      return (request.reason === "InvalidAddress" || request.reason === "FamilyMismatch") &&
-        carried.includes(address)
-        ? undefined
-        : "its Service can no longer have an address"
+      return request.reason === "UnsupportedService" ||
+        request.reason === "ForeignLoadBalancerClass" ||
+        !carried.includes(address)
+        ? "its Service can no longer have an address"
+        : undefined
     case "Addresses":
       if (!request.addresses.includes(address))
         return `its Service asks for ${request.addresses.join(" and ")} instead`

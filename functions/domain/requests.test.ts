@@ -82,6 +82,10 @@ describe("a Service asks for", () => {
   })
 })
 
+const manyPorts = (count: number) => ({
+  ports: Array.from({ length: count }, (_, index) => ({ port: index + 1, protocol: "TCP" }))
+})
+
 describe("a Service is refused", () => {
   it.each<[string, ServiceParts, string, string]>([
     ["an empty annotation", annotated(""), "InvalidAddress", 'write "auto"'],
@@ -115,6 +119,24 @@ describe("a Service is refused", () => {
       { spec: { type: "LoadBalancer", loadBalancerIP: "10.1" } },
       "InvalidAddress",
       "spec.loadBalancerIP"
+    ],
+    [
+      "more ports than a claim can say",
+      annotated("auto", manyPorts(1025)),
+      "TooManyPorts",
+      "1025 ports, and an external address can be had for 1024 at most"
+    ],
+    [
+      "a longer key than a claim can say",
+      { annotations: { "external-ip": "10.0.0.1", "external-ip-share": "k".repeat(254) } },
+      "InvalidSharingKey",
+      "the key has 254 characters; write one of 253 at most"
+    ],
+    [
+      "the same as a load balancer",
+      { annotations: { "external-ip-share": "k".repeat(254) }, spec: { type: "LoadBalancer" } },
+      "InvalidSharingKey",
+      "external-ip-share"
     ]
   ])("for %s", (_, parts, reason, hint) => {
     expect(request(parts)).toMatchObject({ _tag: "Refused", reason, message: expect.stringContaining(hint) })

@@ -1,5 +1,5 @@
 import { canonicalAddress, explainAddress, type Family, familyOf } from "./addresses.ts"
-import type { Service } from "./kinds.ts"
+import { claimLimits, type Service } from "./kinds.ts"
 
 /** Annotations on a Service. The first three are its author's; `allocated` is ours: what we gave, as a list. */
 export const annotations = {
@@ -46,7 +46,13 @@ export interface Addresses extends Where {
 export interface Refused {
   readonly _tag: "Refused"
   /** CamelCase, for an Event. */
-  readonly reason: "InvalidAddress" | "UnsupportedService" | "ForeignLoadBalancerClass" | "FamilyMismatch"
+  readonly reason:
+    | "InvalidAddress"
+    | "UnsupportedService"
+    | "ForeignLoadBalancerClass"
+    | "FamilyMismatch"
+    | "TooManyPorts"
+    | "InvalidSharingKey"
   /** What is wrong, and what to do. */
   readonly message: string
 }
@@ -105,6 +111,24 @@ const unsupported = (service: Service): Refused | undefined => {
       )
 }
 
+/** Why no claim can be made that says of this Service what it must. */
+export const beyondLimits = (service: Service): Refused | undefined => {
+  const ports = service.spec?.ports?.length ?? 0
+  if (ports > claimLimits.ports) {
+    return refused(
+      "TooManyPorts",
+      `the Service has ${ports} ports, and an external address can be had for ${claimLimits.ports} at most; spread them over several Services`
+    )
+  }
+  const characters = shareOf(service)?.length ?? 0
+  return characters <= claimLimits.share
+    ? undefined
+    : refused(
+        "InvalidSharingKey",
+        `annotation ${annotations.share}: the key has ${characters} characters; write one of ${claimLimits.share} at most`
+      )
+}
+
 /** The request for the addresses of a comma separated list, which stands in `where` (`annotation external-ip`). */
 const requestForList = (service: Service, list: string, where: string): Request => {
   const right = 'write "auto", one address, or one of each family, such as "192.168.0.250,fd00::10"'
@@ -149,13 +173,15 @@ export const requestOf = (service: Service, options: RequestOptions): Request =>
   if (service.metadata.deletionTimestamp !== undefined) return none
   const asked = annotationOf(service, annotations.ask)?.trim()
   if (asked !== undefined) {
-    const refusal = unsupported(service)
+    const refusal = unsupported(service) ?? beyondLimits(service)
     if (refusal !== undefined) return refusal
     return asked === "auto"
       ? { _tag: "Auto", families: [familiesOf(service)[0]], ...whereOf(service) }
       : requestForList(service, asked, `annotation ${annotations.ask}`)
   }
   if (!isOurLoadBalancer(service, options)) return none
+  const refusal = beyondLimits(service)
+  if (refusal !== undefined) return refusal
   const wish = service.spec?.loadBalancerIP
   if (wish) return requestForList(service, wish, "spec.loadBalancerIP")
   const families = familiesOf(service)

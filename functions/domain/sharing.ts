@@ -1,8 +1,20 @@
 import { isDisputed } from "./disputes.ts"
 import { addressOfClaim, isFromPool } from "./holding.ts"
-import type { ClaimedService, IpClaim, Service } from "./kinds.ts"
+import { type ClaimedService, claimLimits, type IpClaim, type Service } from "./kinds.ts"
 import type { Ledger, PoolEntry } from "./ledger.ts"
 import type { Addresses, Auto } from "./requests.ts"
+
+/** Whether the entry is the Service's, or its former self's under the same name. */
+const isNamesake = (entry: ClaimedService, { metadata: { namespace, name } }: Service): boolean =>
+  entry.namespace === namespace && entry.name === name
+
+/** Why nobody else can be entered into this claim, as `whyNotShared` says it; `undefined` while there is room. */
+export const whyFull = (claim: IpClaim | undefined, service: Service): string | undefined => {
+  const others = (claim?.spec.services ?? []).filter((entry) => !isNamesake(entry, service))
+  return others.length < claimLimits.services
+    ? undefined
+    : `is full: ${others.length} Services share it already, which is the most that can`
+}
 
 /**
  * Why the Service cannot share this claim's address, as the end of a sentence that begins with the address;
@@ -17,7 +29,7 @@ export const whyNotShared = (
   find: (entry: ClaimedService) => Service | undefined
 ): string | undefined => {
   for (const entry of claim.spec.services ?? []) {
-    if (entry.namespace === service.metadata.namespace && entry.name === service.metadata.name) continue
+    if (isNamesake(entry, service)) continue
     const who = `Service ${entry.namespace}/${entry.name}`
     if (share === undefined || entry.share !== share || entry.namespace !== service.metadata.namespace) {
       return `is held by ${who}; to share it, give both the same annotation external-ip-share, in one namespace`
@@ -35,7 +47,7 @@ export const whyNotShared = (
       return `is shared by ${who}, which selects other pods; with externalTrafficPolicy Local the selectors must be the same`
     }
   }
-  return undefined
+  return whyFull(claim, service)
 }
 
 /** The claims, in the order of these pools, that the Service can share by the key that it asks with. */

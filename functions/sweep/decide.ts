@@ -14,13 +14,14 @@ import { allocatedOf, handWrittenOf, publishedOf, shownOf } from "../domain/publ
 import {
   type Addresses,
   type Auto,
+  beyondLimits,
   requestOf,
   shareOf,
   stillAskedFor,
   wantsAddress
 } from "../domain/requests.ts"
 import type { Settings } from "../domain/settings.ts"
-import { sharable, whyNotShared } from "../domain/sharing.ts"
+import { sharable, whyFull, whyNotShared } from "../domain/sharing.ts"
 
 /** Something that is not as it should be, and which function mends it. */
 export interface Drift {
@@ -74,8 +75,10 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
       !isNamedBy(claim, service) &&
       ledger.rightfulOwner(address, refKey(ref)) === undefined &&
       ledger.whyElsewhere(address, refKey(ref)) === undefined &&
-      (claim?.spec.services?.some(({ origin }) => origin === "allocated") !== true ||
-        whyNotShared(claim, service, shareOf(service), find) === undefined)
+      beyondLimits(service) === undefined &&
+      (claim?.spec.services?.some(({ origin }) => origin === "allocated") === true
+        ? whyNotShared(claim, service, shareOf(service), find)
+        : whyFull(claim, service)) === undefined
     return isFree && isAllowed && ledger.forbidden(address) === undefined
   })
   if (unwritten.length > 0) {

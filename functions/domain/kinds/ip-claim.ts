@@ -3,6 +3,16 @@ import { defineKind, Metadata } from "#runtime"
 import { claimRules } from "../crd/rules.ts"
 import { Conditions, cidrText, group, linkText, nameText, text } from "./common.ts"
 
+/** The most that a claim can say: the API server refuses it whole if there is more. */
+export const claimLimits = {
+  /** Services of a claim. */
+  services: 256,
+  /** Ports of each of them. */
+  ports: 1024,
+  /** Characters of a sharing key. */
+  share: nameText.maxLength
+} as const
+
 const ClaimedPort = Schema.Struct({
   protocol: Schema.Literals(["TCP", "UDP", "SCTP"]).annotate({
     description: "The protocol of the port: TCP, UDP or SCTP."
@@ -25,14 +35,14 @@ export const ClaimedService = Schema.Struct({
   ports: Schema.optionalKey(
     Schema.Array(ClaimedPort.annotate({ description: "One port of the Service." })).annotate({
       description: "The Service's ports on the address. Services that share an address have different ones.",
-      maxItems: 1024,
+      maxItems: claimLimits.ports,
       "x-kubernetes-list-type": "atomic"
     })
   ),
   share: Schema.optionalKey(
     text(
       "The Service's sharing key (annotation external-ip-share). Services of one namespace with one key may share the address.",
-      nameText
+      { maxLength: claimLimits.share }
     )
   )
 })
@@ -54,7 +64,7 @@ const ClaimSpec = Schema.Struct({
   services: Schema.optionalKey(
     Schema.Array(ClaimedService.annotate({ description: "One Service that holds the address." })).annotate({
       description: "The Services that hold the address. Without any, extip deletes the claim.",
-      maxItems: 256,
+      maxItems: claimLimits.services,
       "x-kubernetes-list-type": "atomic"
     })
   )

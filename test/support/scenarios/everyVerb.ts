@@ -66,6 +66,8 @@ export const everyVerb = async (
   await settle()
   await one.service("by-hand-too", { spec: { externalIPs: ["10.0.0.12"] } })
   await settle()
+  await one.edit("by-hand", { spec: { ports: [{ port: 81, protocol: "TCP" }] } })
+  await settle()
   report("10.0.0.9", "bound")
   for (const name of ["web", "balanced"]) {
     const shown = name === "web" ? (one.externalIPs(name) ?? []) : one.ingress(name)

@@ -98,6 +98,17 @@ describe("an annotation `allocated` that its Service's author wrote", () => {
 })
 
 describe("an address that was given", () => {
+  it("is not left on a load balancer that is edited to have another one and no annotation", async () => {
+    const world = new World()
+    await world.pool("lan", { cidr: "10.0.0.0/29" })
+    await world.service("web", { spec: { type: "LoadBalancer", loadBalancerIP: address } })
+    await world.settle()
+    const metadata = { annotations: { [allocated]: null } }
+    await world.edit("web", { metadata, spec: { loadBalancerIP: "10.0.0.2" } })
+    await world.settle()
+    expect([world.held, world.ingress("web")]).toEqual([{ "10.0.0.2": ["default/web"] }, ["10.0.0.2"]])
+  })
+
   it("stays with who asks for a pool that has another name by now, when its claim is lost", async () => {
     const world = new World()
     await world.pool("old", { cidr: "10.0.0.0/29" })

@@ -11,12 +11,22 @@ import {
 } from "../domain/holding.ts"
 import { type ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
-import { allocatedOf, ingressPatch, publishPatch, publishWhere } from "../domain/publishing.ts"
+import {
+  allocatedOf,
+  foreignIngressOf,
+  ingressPatch,
+  publishPatch,
+  publishWhere
+} from "../domain/publishing.ts"
 import { annotations } from "../domain/requests.ts"
 import { whyNotShared } from "../domain/sharing.ts"
 import { at } from "../shared/at.ts"
 import { withdraw } from "../shared/withdraw.ts"
 import { type Choice, Overtaken } from "./decide.ts"
+
+/** What a claim is marked with whose address another controller has put on the Service. */
+const adoptedFrom = (service: Service, address: string) =>
+  foreignIngressOf(service).includes(address) ? { [annotations.adopted]: "true" } : undefined
 
 /** Enters the Service into the claim, in place of its former self if that is there. */
 export const enter = Effect.fnUntraced(function* (service: Service, claim: IpClaim, entry: ClaimedService) {
@@ -29,7 +39,11 @@ export const enter = Effect.fnUntraced(function* (service: Service, claim: IpCla
     return yield* kube.patch(IpClaim, refOf(claim), at(claim), { metadata: { annotations: annotation } })
   }
   const others = present.filter((one) => serviceKeyOf(one) !== serviceKeyOf(entry))
-  return yield* kube.patch(IpClaim, refOf(claim), at(claim), { spec: { services: [...others, entry] } })
+  const adopted = adoptedFrom(service, addressOfClaim(claim))
+  return yield* kube.patch(IpClaim, refOf(claim), at(claim), {
+    ...(adopted === undefined ? {} : { metadata: { annotations: adopted } }),
+    spec: { services: [...others, entry] }
+  })
 })
 
 /** Makes the claims, or enters the Service into those that are there. Answers with what it has changed. */
@@ -47,17 +61,19 @@ export const hold = Effect.fnUntraced(function* (
       held.push(yield* enter(service, claim, entry))
       continue
     }
-    const created = yield* kube.create(IpClaim, newClaim(address, pool, [entry])).pipe(
-      Effect.catchTag(
-        "AlreadyExists",
-        Effect.fnUntraced(function* () {
-          // Perhaps none is left of this family: then what was made for the other one is not kept from those who wait.
-          // Another host that has taken it up for this Service meanwhile has written it: then it stays.
-          for (const one of made) yield* kube.remove(IpClaim, refOf(one), at(one))
-          return yield* new Overtaken({ detail: `${address} was taken by another allocator meanwhile` })
-        })
+    const created = yield* kube
+      .create(IpClaim, newClaim(address, pool, [entry], adoptedFrom(service, address)))
+      .pipe(
+        Effect.catchTag(
+          "AlreadyExists",
+          Effect.fnUntraced(function* () {
+            // Perhaps none is left of this family: then what was made for the other one is not kept from those who wait.
+            // Another host that has taken it up for this Service meanwhile has written it: then it stays.
+            for (const one of made) yield* kube.remove(IpClaim, refOf(one), at(one))
+            return yield* new Overtaken({ detail: `${address} was taken by another allocator meanwhile` })
+          })
+        )
       )
-    )
     made.push(created)
     held.push(created)
   }

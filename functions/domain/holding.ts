@@ -1,7 +1,7 @@
 import { addressOfClaimName, canonicalAddress, claimName, familyOf, hostCidr } from "./addresses.ts"
 import { type ClaimedService, claimLimits, type IpClaim, type Service } from "./kinds.ts"
 import { allocatedOf, foreignIngressOf, handWrittenOf } from "./publishing.ts"
-import { beyondLimits, poolLabel, type RequestOptions, requestOf, shareOf } from "./requests.ts"
+import { annotations, beyondLimits, poolLabel, type RequestOptions, requestOf, shareOf } from "./requests.ts"
 
 /** `namespace/name` of the Service that holds a share of a claim. */
 export const serviceKeyOf = (entry: Pick<ClaimedService, "namespace" | "name">): string =>
@@ -41,10 +41,12 @@ export const entryOf = (
 export const newClaim = (
   address: string,
   pool: string | undefined,
-  services: ReadonlyArray<ClaimedService>
+  services: ReadonlyArray<ClaimedService>,
+  annotations?: { readonly [name: string]: string }
 ) => ({
   metadata: {
     name: claimName(address),
+    ...(annotations === undefined ? {} : { annotations }),
     // A label's value has 63 characters at most, a pool's name 253.
     ...(pool === undefined || pool.length > 63 ? {} : { labels: { [poolLabel]: pool } })
   },
@@ -67,10 +69,10 @@ export const isGivenTo = (claim: IpClaim, service: Service): boolean =>
 
 /**
  * Whether the Service shows the address that we gave it without the annotation that says so: whoever replaces a whole
- * object takes that with it, and not the status. What was never bound may have been another controller's before.
+ * object takes that with it, and not the status. What was adopted and never bound is another controller's still.
  */
 export const shownStill = (service: Service, claim: IpClaim): boolean =>
-  claim.status?.boundAt !== undefined &&
+  (claim.metadata.annotations?.[annotations.adopted] === undefined || claim.status?.boundAt !== undefined) &&
   isGivenTo(claim, service) &&
   foreignIngressOf(service).includes(addressOfClaim(claim))
 

@@ -8,7 +8,9 @@ export const annotations = {
   share: "external-ip-share",
   allocated: "ipcontroller.ext/allocated",
   /** On a claim: the state of its Service when an allocator found it and took it up again. */
-  takenUp: "ipcontroller.ext/taken-up"
+  takenUp: "ipcontroller.ext/taken-up",
+  /** On a claim: another controller had put its address on the Service before. */
+  adopted: "ipcontroller.ext/adopted"
 } as const
 
 /** The `spec.loadBalancerClass` of Services of type LoadBalancer that are meant for us. */

@@ -85,9 +85,8 @@ export const execute = async (execution: Execution): Promise<Executed> => {
     ),
     signal === undefined ? {} : { signal }
   )
-  const exit =
-    signal === undefined ? await run : reasoned(await Promise.race([run, interrupted(signal)]), signal)
-  return { exit, span, writes, start }
+  const exit = await (signal === undefined ? run : Promise.race([run, interrupted(signal)]))
+  return { exit: reasoned(exit, signal), span, writes, start }
 }
 
 /** So long a run may take to end once it is told to. One that does not listen is no longer waited for. */
@@ -99,10 +98,11 @@ const interrupted = (signal: AbortSignal): Promise<Exit.Exit<never>> =>
     signal.addEventListener("abort", givenUp, { once: true })
   })
 
-/** That a run took too long is a fault of its own; that its host ends is none. */
-const reasoned = <A, E>(exit: Exit.Exit<A, E>, { aborted, reason }: AbortSignal): Exit.Exit<A, E> => {
-  if (!aborted || !(reason instanceof Ending) || !reason.isOverdue) return exit
-  return Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Exit.die(reason) : exit
+/** That a run took too long, or interrupted itself, is a fault of its own; that its host ends is none. */
+const reasoned = <A, E>(exit: Exit.Exit<A, E>, signal: AbortSignal | undefined): Exit.Exit<A, E> => {
+  if (Exit.isSuccess(exit) || !Cause.hasInterruptsOnly(exit.cause)) return exit
+  if (signal?.aborted !== true) return Exit.die(new Error("the handler interrupted itself"))
+  return signal.reason instanceof Ending && signal.reason.isOverdue ? Exit.die(signal.reason) : exit
 }
 
 const externalSpan = (context: SpanContext) =>

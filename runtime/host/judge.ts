@@ -65,6 +65,7 @@ export const judge = (
     }
     const failure = firstFailure(exit.cause)
     if (failure === undefined) {
+      // By the host: what interrupts itself is a defect by now.
       if (Cause.hasInterruptsOnly(exit.cause)) return { _tag: "Again", afterMillis: 0, cause: "interrupted" }
       return fault(Cause.pretty(exit.cause))
     }

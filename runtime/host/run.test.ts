@@ -151,6 +151,15 @@ describe("a handler that fails", () => {
     expect(spans.map(({ outcome }) => outcome)).toEqual([...Array(9).fill("retry"), "parked"])
   })
 
+  it("by interrupting itself has a fault of its own, as nobody else has ended it", async () => {
+    const { run } = await bench()
+    expect(await run(doing(() => Effect.interrupt))).toMatchObject({
+      _tag: "Again",
+      isFault: true,
+      cause: expect.stringContaining("the handler interrupted itself")
+    })
+  })
+
   it("waits twice as long each time, up to half a minute, by chance down to half of that", () => {
     const longest = [1, 2, 3, 4, 9, 10, 11, 99].map((attempt) => backoffMillis(attempt, 1))
     expect(longest).toEqual([50, 100, 200, 400, 12_800, 25_600, 30_000, 30_000])

@@ -188,6 +188,7 @@ it.each<[string, () => unknown]>([
     () => Effect.die(Object.defineProperty(new Error("x"), "stack", { get: thrower }))
   ],
   ["dies of something that is not to be told", () => Effect.die(Object.create(null))],
+  ["interrupts itself", () => Effect.interrupt],
   ["answers with a promise", async () => "done"],
   ["answers with a text instead of an Effect", () => "done"],
   ["is to be tried again never", failing({ disposition: RetryAfter(Number.NaN) })],

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises"
 import * as Effect from "effect/Effect"
 import type { KindId, KubeObject, Metadata } from "../Kind.ts"
 import type { EventNote } from "../Kube.ts"
+import type { KubeFailure } from "../KubeFailure.ts"
 import type { KubeApi } from "../kube/api.ts"
 import { own } from "../nats/own.ts"
 
@@ -23,16 +24,20 @@ interface Queued {
 const maxQueued = 20_000
 const atOnce = 4
 const remembered = 50_000
+/** The API server forgets an Event after an hour (`--event-ttl`): what still holds is to be told again by then. */
+const countsMillis = 50 * 60_000
+/** One that was there already is of any age. */
+const countsAsFoundMillis = 10 * 60_000
 
 /**
- * Writes Kubernetes Events: beside the work, a few at a time, and each once. The name of an Event is made of what it
- * says, so a second host or a restart that says the same writes nothing.
+ * Writes Kubernetes Events: beside the work, a few at a time, and each once for as long as it lasts. The name of an Event is
+ * made of what it says, so a second host or a restart that says the same writes nothing.
  */
 export class Notes {
   readonly #api: KubeApi
   readonly #queue: Array<Queued> = []
-  /** Digests of what was said, the oldest first. */
-  readonly #said = new Set<string>()
+  /** Digest of what was said → until when that counts, by the monotonic clock; the oldest first. */
+  readonly #said = new Map<string, number>()
   readonly #perSecond: number
   readonly #signal: AbortSignal
   #running = 0
@@ -50,16 +55,18 @@ export class Notes {
 
   add(kind: KindId, object: KubeObject, reporter: string, note: EventNote): void {
     const digest = digestOf(object, note)
-    if (this.#said.has(digest)) return
-    this.#said.add(digest)
+    const now = performance.now()
+    if ((this.#said.get(digest) ?? 0) > now) return
+    this.#said.delete(digest)
+    this.#said.set(digest, now + countsMillis)
     if (this.#said.size > remembered) {
-      for (const oldest of this.#said) {
+      for (const oldest of this.#said.keys()) {
         this.#said.delete(oldest)
         break
       }
     }
     if (this.#queue.length >= maxQueued) {
-      this.#queue.shift()
+      this.#said.delete(this.#queue.shift()!.digest)
       this.dropped++
     }
     const { name, namespace, uid, resourceVersion } = object.metadata
@@ -79,12 +86,21 @@ export class Notes {
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
         await this.#token()
         if (this.#signal.aborted) return
-        // An Event is a courtesy: what cannot be written is not tried again.
-        await Effect.runPromise(Effect.ignore(this.#write(next)))
+        const { digest } = next
+        // An Event is a courtesy: what cannot be written is not tried again, unless it is said again.
+        await Effect.runPromise(
+          Effect.catch(this.#write(next), (failure) => Effect.sync(() => this.#failed(digest, failure)))
+        )
       }
     } finally {
       this.#running--
     }
+  }
+
+  #failed(digest: string, { _tag }: KubeFailure): void {
+    if (_tag === "AlreadyExists") this.#said.set(digest, performance.now() + countsAsFoundMillis)
+    // What is refused for what it is would be so again.
+    else if (_tag !== "Invalid") this.#said.delete(digest)
   }
 
   async #token(): Promise<void> {

@@ -31,6 +31,42 @@ describe("a handler's writes", () => {
     ])
   })
 
+  it("that change nothing are not put down as what made the state that there was", async () => {
+    const { run, spans, caused } = await bench()
+    await run(patched("red", [...needs, patch(Thing)]))
+    expect(spans).toMatchObject([{ writes: [{ verb: "patch", resourceVersion: "1", unchanged: true }] }])
+    expect(caused).toEqual([])
+    await run(patched("blue", [...needs, patch(Thing)]))
+    expect(spans[1]!.writes).toMatchObject([{ verb: "patch", resourceVersion: "2" }])
+    expect(spans[1]!.writes[0]).not.toHaveProperty("unchanged")
+    expect(caused).toEqual(["2"])
+  })
+
+  it("that delete what is being deleted already are put down as nothing either", async () => {
+    const { run, api, view, spans, caused } = await bench()
+    const finalizers = ["test.example/kept"]
+    view.applyWrite(
+      Thing,
+      await Effect.runPromise(api.mergePatch(Thing, at("a"), { metadata: { finalizers } }))
+    )
+    const removing = defineFunction({
+      name: "drop-on-change",
+      on: [Thing.changed],
+      needs: [...needs, remove(Thing)],
+      handle: Effect.fnUntraced(function* ({ metadata: { uid } }: Thing) {
+        const kube = yield* Kube
+        yield* kube.remove(Thing, at("a"), { uid })
+        yield* kube.remove(Thing, at("a"), { uid })
+      })
+    })
+    await run(removing)
+    expect(spans[0]!.writes.map(({ resourceVersion, unchanged }) => [resourceVersion, unchanged])).toEqual([
+      ["3", undefined],
+      ["3", true]
+    ])
+    expect(caused).toEqual(["3"])
+  })
+
   it("are refused before the network when they are not among its needs", async () => {
     const { run, api } = await bench()
     const before = JSON.stringify(api.list(Thing))

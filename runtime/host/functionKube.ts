@@ -129,8 +129,9 @@ export class FunctionKube implements KubeShape {
     const { api, view, log } = this.#options
     return Effect.suspend(() => {
       this.#demand(kind, "delete", "")
+      const before = view.find(kind, ref)
       const start = Date.now()
-      const record = (resourceVersion: string, failure?: KubeFailure) =>
+      const record = (resourceVersion: string, more: Pick<SpanWrite, "failure" | "unchanged">) =>
         log.writes.push({
           object: objectPathOf(kind, ref),
           uid: precondition.uid,
@@ -139,20 +140,22 @@ export class FunctionKube implements KubeShape {
           subresource: "",
           start,
           end: Date.now(),
-          ...(failure === undefined ? {} : { failure: failure._tag })
+          ...more
         })
       return api.remove(kind, ref, precondition).pipe(
         Effect.matchEffect({
           onSuccess: (left) =>
             Effect.sync(() => {
               const version = left?.metadata.resourceVersion ?? "deleted"
-              record(version)
-              log.wrote(precondition.uid, version)
+              // It was on its way out already, and waits for its finalizers.
+              const unchanged = left !== undefined && isStateOf(before, left)
+              record(version, unchanged ? { unchanged } : {})
+              if (!unchanged) log.wrote(precondition.uid, version)
               if (left === undefined) view.applyGone(kind, ref, precondition.uid)
               else view.applyWrite(kind, left)
             }),
           onFailure: (failure) => {
-            record("deleted", failure)
+            record("deleted", { failure: failure._tag })
             if (failure._tag === "NotFound") {
               view.applyGone(kind, ref, precondition.uid)
               return Effect.void
@@ -191,17 +194,28 @@ export class FunctionKube implements KubeShape {
     subresource: "" | "status",
     send: () => Effect.Effect<RawObject, KubeFailure>
   ): Effect.Effect<A, KubeFailure> {
-    const { log } = this.#options
+    const { view, log } = this.#options
     return Effect.suspend(() => {
       this.#demand(kind, verb, subresource)
+      const before = view.find(kind, ref)
       const start = Date.now()
       const object = objectPathOf(kind, ref)
       return send().pipe(
         Effect.matchEffect({
           onSuccess: (raw) => {
             const { uid, resourceVersion } = raw.metadata
-            log.writes.push({ object, uid, resourceVersion, verb, subresource, start, end: Date.now() })
-            log.wrote(uid, resourceVersion)
+            const unchanged = isStateOf(before, raw)
+            log.writes.push({
+              object,
+              uid,
+              resourceVersion,
+              verb,
+              subresource,
+              start,
+              end: Date.now(),
+              ...(unchanged ? { unchanged } : {})
+            })
+            if (!unchanged) log.wrote(uid, resourceVersion)
             return this.#taken(kind, ref, raw)
           },
           onFailure: (failure) => {
@@ -277,6 +291,10 @@ export class FunctionKube implements KubeShape {
     }
   }
 }
+
+/** The API server answers what changes nothing with the state that there was: it is not the work of who asked. */
+const isStateOf = (before: KubeObject | undefined, { metadata }: RawObject): boolean =>
+  before?.metadata.uid === metadata.uid && before.metadata.resourceVersion === metadata.resourceVersion
 
 const under = (
   precondition: Precondition,

@@ -15,6 +15,8 @@ export const bench = async () => {
   const api = new MemoryApi()
   const view = new WorldView([Thing])
   const spans: Array<SpanRecord> = []
+  /** Versions that were put down as the work of a run. */
+  const caused: Array<string> = []
   const notes: Array<EventNote & { readonly by: string }> = []
   const body = { metadata: { namespace: "default", name: "a" }, spec: { colour: "red" } }
   view.applyWrite(Thing, await Effect.runPromise(api.create(Thing, "default", body)))
@@ -24,14 +26,14 @@ export const bench = async () => {
     note: (_kind, _object, by, note) => notes.push({ ...note, by }),
     wake: async () => undefined,
     record: (span) => spans.push(span),
-    caused: () => undefined,
+    caused: (_uid, version) => caused.push(version),
     causeOf: () => undefined,
     host: "here",
     context: Context.empty() as Context.Context<never>
   }
   const run = (fn: FunctionDefinition<any>, tries: Partial<Tries> = {}, target: Target = object()) =>
     runOnce(fn, target, { attempt: 1, faults: 0, ...tries }, undefined, services)
-  return { run, api, view, spans, notes, services }
+  return { run, api, view, spans, caused, notes, services }
 }
 
 export const object = (name = "a", gives: "object" | "key" = "object"): Target => ({

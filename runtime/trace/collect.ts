@@ -4,7 +4,7 @@ import { objectSubjects, parseSubject, resourceToken } from "../nats/names.ts"
 import { readAll } from "../nats/readAll.ts"
 import { readLog } from "../nats/readLog.ts"
 import { traceSubject } from "./recorder.ts"
-import type { SpanRecord } from "./span.ts"
+import { hasMade, type SpanRecord } from "./span.ts"
 import type { EventRecord } from "./story.ts"
 import { assignmentPath, isOnNode, placedBy } from "./wire.ts"
 
@@ -72,7 +72,7 @@ export const collect = async (
       for (const write of writes) {
         // Timers run for no object, but write to some.
         objects.add(write.object)
-        if (write.failure === undefined) written.add(stateOf(write))
+        if (hasMade(write)) written.add(stateOf(write))
       }
     }
     const unread = [...objects].filter((object) => !read.objects.has(object))

@@ -18,7 +18,13 @@ export interface SpanWrite extends StateId {
   readonly end: number
   /** `undefined` when it succeeded. */
   readonly failure?: string
+  /** There was nothing to change: the state that it names is one that somebody had made before. */
+  readonly unchanged?: true
 }
+
+/** Whether it has made the state that it names. */
+export const hasMade = ({ failure, unchanged }: SpanWrite): boolean =>
+  failure === undefined && unchanged !== true
 
 export type Outcome = "done" | "retry" | "rejected" | "parked" | "failed"
 

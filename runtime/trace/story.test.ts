@@ -7,6 +7,7 @@ import { placedBy } from "./wire.ts"
 const start = Date.UTC(2026, 0, 1, 12)
 const web = "services/default/web"
 const claim = "ipclaims.ipcontroller.ext/10-0-0-1"
+const pool = "ipclaimpools.ipcontroller.ext/lan"
 
 const event = (
   sequence: number,
@@ -127,6 +128,49 @@ describe("the story of an object", () => {
     )
     const lines = draw(story).filter((line) => line.includes("event 2"))
     expect(lines).toHaveLength(1)
+  })
+
+  it("leaves a user's change with the user where a run only found it as it was to be", () => {
+    const story = tell(
+      [event(1, web, "10", { by }), event(7, claim, "20")],
+      [
+        span("label-on-change", 1, [
+          write(web, "10", { unchanged: true }),
+          write(claim, "20", { unchanged: true })
+        ])
+      ]
+    )
+    expect(story.roots.map(({ event: { sequence } }) => sequence)).toEqual([1, 7])
+    expect(story.roots[0]?.runs[0]?.caused).toEqual([])
+    const lines = draw(story).join("\n")
+    expect(lines).toContain(`${web} modified by kubectl-annotate (Update) at 11:59:59`)
+    expect(lines).toContain(`patch ${web} took 2 ms = 10, nothing changed`)
+  })
+
+  it("tells all of what only follows from itself, once, from its first event on", () => {
+    const story = tell(
+      [event(3, claim, "11"), event(2, web, "10"), event(1, pool, "9")],
+      [
+        span("one", 2, [write(claim, "11")]),
+        span("two", 3, [write(web, "10")]),
+        span("heard", undefined, [], { parentSpanId: "two" }),
+        span("outside", 1, [])
+      ]
+    )
+    expect(story.roots.map(({ event: { sequence } }) => sequence)).toEqual([1, 2])
+    expect(story.others).toEqual([])
+    const lines = draw(story).map((line) => line.trim())
+    for (const one of [
+      /event 1:/,
+      /event 2:/,
+      /event 3:/,
+      /one for/,
+      /two for/,
+      /heard for/,
+      /outside for/
+    ]) {
+      expect(lines.filter((line) => one.test(line))).toHaveLength(1)
+    }
   })
 
   it("says of a deletion that nobody watched how it was found", () => {

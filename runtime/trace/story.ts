@@ -1,5 +1,5 @@
 import type { ChangedBy } from "../nats/events.ts"
-import type { SpanRecord, SpanWrite } from "./span.ts"
+import { hasMade, type SpanRecord, type SpanWrite } from "./span.ts"
 import { isOnNode } from "./wire.ts"
 
 /** One event of the log, as a trace tells of it. Times are milliseconds since the epoch. */
@@ -30,7 +30,7 @@ export interface RunNode {
 }
 
 export interface Story {
-  /** Changes that came from outside, oldest first, with everything that followed from them. */
+  /** Changes that came from outside, as far as can be told, oldest first, with everything that followed from them. */
   readonly roots: ReadonlyArray<EventNode>
   /** Runs that no event woke (timers, what nodes say and do), or whose event has left the log. */
   readonly others: ReadonlyArray<RunNode>
@@ -47,7 +47,7 @@ const stateKey = (state: { readonly uid: string; readonly resourceVersion: strin
 export const tell = (events: ReadonlyArray<EventRecord>, spans: ReadonlyArray<SpanRecord>): Story => {
   const written = new Set<string>()
   for (const span of spans) {
-    for (const write of span.writes) if (write.failure === undefined) written.add(stateKey(write))
+    for (const write of span.writes) if (hasMade(write)) written.add(stateKey(write))
   }
   const eventsByState = Map.groupBy(events, stateKey)
   const known = new Set(events.map((event) => event.sequence))
@@ -64,7 +64,7 @@ export const tell = (events: ReadonlyArray<EventRecord>, spans: ReadonlyArray<Sp
   const run = (span: SpanRecord): RunNode => {
     drawn.add(span)
     const caused = span.writes
-      .filter((write) => write.failure === undefined)
+      .filter(hasMade)
       .flatMap((write) =>
         (eventsByState.get(stateKey(write)) ?? []).map(node).filter((made) => made !== undefined)
       )
@@ -76,15 +76,18 @@ export const tell = (events: ReadonlyArray<EventRecord>, spans: ReadonlyArray<Sp
     const runs = (spansByEvent.get(event.sequence) ?? []).toSorted(byStart)
     return { event, runs: runs.map(run) }
   }
-  const roots = events
-    .filter((event) => !written.has(stateKey(event)))
-    .toSorted((a, b) => a.sequence - b.sequence)
-    .map(node)
-    .filter((made) => made !== undefined)
+  const inOrder = events.toSorted((a, b) => a.sequence - b.sequence)
+  const nodes = (some: ReadonlyArray<EventRecord>) => some.map(node).filter((made) => made !== undefined)
+  const roots = nodes(inOrder.filter((event) => !written.has(stateKey(event))))
   const others = (spansByParent.get(undefined) ?? []).map(run)
+  // What only follows from itself: a run that says it made the state that woke it. Nothing is kept back.
+  const circular = nodes(inOrder)
   // What hangs on something that was told elsewhere already.
   const rest = unwoken.filter((span) => !drawn.has(span)).map(run)
-  return { roots, others: [...others, ...rest] }
+  return {
+    roots: [...roots, ...circular].sort((a, b) => a.event.sequence - b.event.sequence),
+    others: [...others, ...rest]
+  }
 }
 
 const byStart = (one: SpanRecord, other: SpanRecord): number => one.start - other.start
@@ -92,8 +95,9 @@ const byStart = (one: SpanRecord, other: SpanRecord): number => one.start - othe
 const clock = (millis: number): string => new Date(millis).toISOString().slice(11, 23)
 const since = (millis: number, from: number): string => `+${Math.max(0, millis - from)} ms`.padStart(10)
 
-const resultOf = ({ verb, resourceVersion, failure }: SpanWrite): string => {
+const resultOf = ({ verb, resourceVersion, failure, unchanged }: SpanWrite): string => {
   if (failure !== undefined) return ` ✗ ${failure}`
+  if (unchanged === true) return ` = ${resourceVersion}, nothing changed`
   // A placement has no version: its term is the nodes' affair.
   return verb === "place" ? "" : ` → ${resourceVersion}`
 }

@@ -128,6 +128,22 @@ describe("the publisher", () => {
     expect(published).toEqual(["added u", "modified u"])
   })
 
+  it("names nobody for what was only removed, though the acknowledgement of what was before was lost", async () => {
+    const { log, publisher } = newLog()
+    const known: KnownStates = new Map()
+    const owned = (uid: string, version: string, ...fields: ReadonlyArray<string>): Seen => {
+      const alice = { manager: "alice", operation: "Update", time: "2026-01-02T09:05:00Z", fieldsV1: fields }
+      const { metadata } = object(uid, version)
+      return { ...seen(uid, version), object: { metadata: { ...metadata, managedFields: [alice] } } }
+    }
+    log.losesAcknowledgements = 1
+    await publisher.publish(owned("u", "1", "a", "b"), known)
+    await publisher.publish(owned("u", "2", "a"), known)
+    // A successor's entries are new, even where they are the same.
+    await publisher.publish(owned("v", "3", "a"), known)
+    expect(log.stored.map((one) => one.headers.get("ce-manager"))).toEqual(["alice", "", "alice"])
+  })
+
   it("takes over what another bridge has published, and goes on from there", async () => {
     const { publisher, events } = newLog()
     await publisher.publish(seen("u", "1"), new Map())

@@ -153,7 +153,7 @@ export class Publisher {
 
   async #send(seen: Seen, key: string, known: KnownStates): Promise<void> {
     const { stream, signal, source } = this.#options
-    const at = new Date().toISOString()
+    const seenAt = new Date()
     const traceparent = traceparentOf(newSpan())
     let body = eventBody(seen.object)
     const fields = fieldPrints(seen.object)
@@ -166,14 +166,15 @@ export class Publisher {
       const event: Placed = { ...seen, verb: verbOf(seen, state) }
       if (state !== undefined && isPassed(event, state)) return
       const msgID = eventId(event.verb, event.object)
-      const by = changedBy(event.object, fields, state?.fields)
+      const before = event.verb === "modified" ? state?.fields : undefined
+      const by = changedBy(event.object, fields, before, seenAt.getTime())
       const subject = eventSubject(event.kind, event.ref, event.verb)
       if (subject.length > longestSubject) {
         this.#options.unpublishable(event, `its name is ${event.ref.name.length} characters long`)
         return
       }
       try {
-        const headers = eventHeaders({ ...event, by }, source, at, traceparent)
+        const headers = eventHeaders({ ...event, by }, source, seenAt.toISOString(), traceparent)
         headers.set("Nats-Msg-Id", msgID)
         headers.set("Nats-Expected-Last-Subject-Sequence-Subject", objectSubjects(event.kind, event.ref))
         headers.set("Nats-Expected-Last-Subject-Sequence", String(state?.sequence ?? 0))
@@ -186,7 +187,7 @@ export class Publisher {
           cause instanceof JetStreamApiError &&
           (cause.code === wrongLastSequence || cause.code === wrongLastSequenceAnySubject)
         ) {
-          if (await this.#reconcile(event, key, known, msgID)) return
+          if (await this.#reconcile(event, key, known, fields)) return
         } else if (isRefusedByClient(cause)) {
           const bare = eventBody(bareOf(event.object))
           if (event.verb !== "deleted" || body === bare) {
@@ -210,7 +211,12 @@ export class Publisher {
    * The log's last event of this object is not the one we thought. Returns true when nothing is left to publish:
    * our own publish whose acknowledgement was lost, or a newer state than ours.
    */
-  async #reconcile(event: Placed, key: string, known: KnownStates, msgID: string): Promise<boolean> {
+  async #reconcile(
+    event: Placed,
+    key: string,
+    known: KnownStates,
+    fields: ReadonlyArray<number>
+  ): Promise<boolean> {
     await this.#options.confirm()
     const last = await this.#last(event.kind, event.ref)
     if (last === undefined) {
@@ -219,8 +225,8 @@ export class Publisher {
       if (state !== undefined) known.set(key, { ...state, sequence: 0 })
       return false
     }
-    if (last.id === msgID) {
-      this.#stored(event, key, known, last.sequence)
+    if (last.id === eventId(event.verb, event.object)) {
+      this.#stored(event, key, known, last.sequence, fields)
       return true
     }
     const state = { ...last, ref: event.ref }
@@ -233,7 +239,7 @@ export class Publisher {
     key: string,
     known: KnownStates,
     sequence: number,
-    fields: ReadonlyArray<number> = []
+    fields: ReadonlyArray<number>
   ): void {
     if (sequence > this.last.sequence) this.last = { sequence, id: eventId(event.verb, event.object) }
     if (event.verb === "deleted") known.delete(key)

@@ -17,6 +17,8 @@ export interface RawObject {
     readonly managedFields?: ReadonlyArray<{
       readonly manager?: string
       readonly operation?: string
+      readonly subresource?: string
+      readonly apiVersion?: string
       readonly time?: string
     }>
   }

@@ -48,8 +48,8 @@ describe("an event", () => {
   })
 
   it("says who made the change", () => {
-    const object = thing([entry("kubectl-annotate", "2026-01-02T03:04:05Z")])
-    expect(headersOf(event("added", object))).toMatchObject({
+    const by = { manager: "kubectl-annotate", operation: "Update", at: "2026-01-02T03:04:05Z" }
+    expect(headersOf({ ...event("added"), by })).toMatchObject({
       "ce-manager": "kubectl-annotate",
       "ce-operation": "Update",
       "ce-changedat": "2026-01-02T03:04:05Z"
@@ -57,7 +57,8 @@ describe("an event", () => {
   })
 
   it("of a deletion drops the key from the bucket, lives as long as the log, and names nobody", () => {
-    const headers = headersOf(event("deleted", thing([entry("kubectl", time)])))
+    const by = { manager: "kubectl", operation: "Update", at: time }
+    const headers = headersOf({ ...event("deleted"), by })
     expect(headers).toMatchObject({ "KV-Operation": "DEL", "Nats-TTL": `${logMaxAgeSeconds}s` })
     expect(headers).not.toHaveProperty("ce-manager")
     expect(headers).not.toHaveProperty("ce-synthesized")
@@ -88,12 +89,64 @@ describe("who changed an object", () => {
     expect(changedBy(object)).toEqual({ manager: "new", operation: "Apply", at: "2026-01-02T03:04:06Z" })
   })
 
-  it("is the one whose entry is not as it was, of several within one second", () => {
-    const at = "2026-01-02T03:04:05Z"
-    const before = thing([entry("zoe", at)])
-    const after = thing([entry("amy", at), entry("zoe", at)])
-    expect(changedBy(after)?.manager).toBe("zoe")
-    expect(changedBy(after, fieldPrints(after), fieldPrints(before))?.manager).toBe("amy")
+  const at = "2026-01-02T03:04:05Z"
+  const owner = (manager: string, ...owned: ReadonlyArray<string>) => ({
+    ...entry(manager, at),
+    fieldsV1: Object.fromEntries(owned.map((field) => [`f:${field}`, {}]))
+  })
+  const ours = { ...owner("extip-allocate", "externalIPs"), time: "2026-01-02T03:04:06Z" }
+  const hours = Date.parse("2026-01-02T15:00:00Z")
+  const soon = Date.parse(at) + 1_500
+  type Entries = ReadonlyArray<ReturnType<typeof owner>>
+  const cases: ReadonlyArray<readonly [string, Entries, Entries, number, string | undefined]> = [
+    [
+      "the one whose entry is new, of several within one second",
+      [owner("zoe")],
+      [owner("amy"), owner("zoe")],
+      hours,
+      "amy"
+    ],
+    [
+      "not the owner of what was removed",
+      [owner("alice", "a", "b"), ours],
+      [owner("alice", "a"), ours],
+      hours,
+      undefined
+    ],
+    [
+      "nobody when what was removed was all that its owner had",
+      [owner("alice", "a"), ours],
+      [ours],
+      hours,
+      undefined
+    ],
+    [
+      "who sets something and removes what another has",
+      [owner("alice", "a", "b")],
+      [owner("alice", "a"), ours],
+      hours,
+      "extip-allocate"
+    ],
+    [
+      "who has changed it already within this second",
+      [owner("amy", "a")],
+      [owner("amy", "a", "b")],
+      soon,
+      "amy"
+    ],
+    ["nobody where nothing but other things have changed", [ours], [ours], soon, undefined],
+    [
+      "the one of another subresource, of one manager",
+      [owner("amy", "a")],
+      [owner("amy", "a"), { ...owner("amy", "s"), subresource: "status", operation: "Apply" } as never],
+      hours,
+      "amy"
+    ]
+  ]
+  it.each(cases)("is %s", (_, before, after, now, want) => {
+    const then = fieldPrints(thing(before))
+    const object = thing(after)
+    expect(changedBy(object, fieldPrints(object), then, now)?.manager).toBe(want)
   })
 
   it("is nobody where there are no managedFields", () => {

@@ -4,44 +4,71 @@ import type { RawObject } from "../kube/api.ts"
 import type { Verb } from "../Trigger.ts"
 import { logMaxAgeSeconds } from "./configs.ts"
 
-/** Who changed an object, and when: the newest entry of `managedFields`. Times are RFC 3339, to the second. */
+/** Who changed an object, and when, as its `managedFields` tell. Times are RFC 3339, to the second. */
 export interface ChangedBy {
   readonly manager: string
   readonly operation: string
   readonly at: string
 }
 
-/** A number for each entry of `managedFields`: tells which of them a change has touched. */
+type FieldsEntry = NonNullable<RawObject["metadata"]["managedFields"]>[number]
+
+/** FNV-1a, 32 bits: it only has to differ from the same entry's former self. */
+const printOf = (text: string, basis = 0x811c9dc5): number => {
+  let hash = basis
+  for (let index = 0; index < text.length; index++) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
+  }
+  return hash
+}
+
+/** Of who it is and since when, without the fields. */
+const identityPrint = (entry: FieldsEntry): number => {
+  const { manager = "", operation = "", subresource = "", apiVersion = "", time = "" } = entry
+  return printOf(`${manager} ${operation} ${subresource} ${apiVersion} ${time}`)
+}
+
+/** Two numbers for each entry of `managedFields`, of its identity with its time and of the whole entry. */
 export const fieldPrints = (object: RawObject): ReadonlyArray<number> =>
-  (object.metadata.managedFields ?? []).map((entry) => {
-    // FNV-1a, 32 bits: it only has to differ from the same entry's former self.
-    let hash = 0x811c9dc5
-    const text = JSON.stringify(entry)
-    for (let index = 0; index < text.length; index++) {
-      hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
-    }
-    return hash
+  (object.metadata.managedFields ?? []).flatMap((entry) => {
+    const identity = identityPrint(entry)
+    return [identity, printOf(JSON.stringify(entry), identity)]
   })
 
-/**
- * The newest entry. Times are to the second, so that of several within one second the one counts that is not as it was
- * in the state `before` (its prints), if that is known.
- */
-export const changedBy = (
-  object: RawObject,
-  prints: ReadonlyArray<number> = [],
-  before?: ReadonlyArray<number>
-): ChangedBy | undefined => {
-  const entries = object.metadata.managedFields ?? []
-  const touched =
-    before === undefined ? entries : entries.filter((_, index) => !before.includes(prints[index]!))
+const newestOf = (entries: ReadonlyArray<FieldsEntry>): ChangedBy | undefined => {
   let newest: ChangedBy | undefined
-  for (const entry of touched.length === 0 ? entries : touched) {
+  for (const entry of entries) {
     if (entry.time !== undefined && (newest === undefined || entry.time >= newest.at)) {
       newest = { manager: entry.manager ?? "unknown", operation: entry.operation ?? "Update", at: entry.time }
     }
   }
   return newest
+}
+
+/** An entry's time is to the second, and the change takes its while to get here. */
+const justNowMillis = 2_000
+
+/**
+ * Whose entry is new since the state `before` (its prints); the newest entry where nothing is known of that state.
+ *
+ * Whoever only removes fields gets no entry: they are taken out of their owner's, which keeps its time, or goes. So an
+ * entry that has changed and not its time is no author's, unless the time is now: of one manager's two changes within a
+ * second. A removal by somebody else so soon after is taken for the owner's.
+ */
+export const changedBy = (
+  object: RawObject,
+  prints: ReadonlyArray<number> = [],
+  before?: ReadonlyArray<number>,
+  now = Date.now()
+): ChangedBy | undefined => {
+  const entries = object.metadata.managedFields ?? []
+  if (before === undefined) return newestOf(entries)
+  const isNew = (print: number) => !before.includes(prints[print]!)
+  const isNow = ({ time = "" }: FieldsEntry) => Math.abs(now - Date.parse(time)) <= justNowMillis
+  return (
+    newestOf(entries.filter((_, index) => isNew(2 * index))) ??
+    newestOf(entries.filter((entry, index) => isNew(2 * index + 1) && isNow(entry)))
+  )
 }
 
 export interface KubeEvent {
@@ -51,7 +78,7 @@ export interface KubeEvent {
   readonly object: RawObject
   /** The deletion was not seen, but found by comparing with a list. */
   readonly synthesized: boolean
-  /** Who changed it; default: the newest entry of `managedFields`. */
+  /** Who changed it; absent where Kubernetes does not say. */
   readonly by?: ChangedBy | undefined
 }
 
@@ -84,7 +111,7 @@ export const eventHeaders = (
   h.set("ce-uid", object.metadata.uid)
   h.set("ce-resourceversion", object.metadata.resourceVersion)
   if (object.metadata.generation !== undefined) h.set("ce-generation", String(object.metadata.generation))
-  const by = event.by ?? changedBy(object)
+  const { by } = event
   if (by !== undefined && verb !== "deleted") {
     h.set("ce-manager", oneLine(by.manager))
     h.set("ce-operation", oneLine(by.operation))

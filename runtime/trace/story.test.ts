@@ -88,6 +88,14 @@ describe("the story of an object", () => {
     expect(lines).toContain(`delete ${claim} took 2 ms → deleted`)
   })
 
+  it("says of a change that nobody's fields tell of why it names nobody", () => {
+    const lines = draw(tell([event(1, web, "10"), event(2, web, "deleted")], []))
+    expect(lines[0]).toBe(
+      `12:00:00.001  ${web} modified by somebody: Kubernetes keeps no name of who only removes or deletes`
+    )
+    expect(lines).toContain(`12:00:00.002  ${web} deleted`)
+  })
+
   it("makes a root of an event whose writer failed, and says how", () => {
     const lost = span("allocate-on-annotate", 1, [write(web, "12", { failure: "Conflict" })], {
       outcome: "retry",

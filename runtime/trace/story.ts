@@ -137,7 +137,9 @@ export const draw = (story: Story): ReadonlyArray<string> => {
     const { event } = root
     const who =
       event.by === undefined
-        ? ""
+        ? event.verb === "modified"
+          ? " by somebody: Kubernetes keeps no name of who only removes or deletes"
+          : ""
         : ` by ${event.by.manager} (${event.by.operation}) at ${event.by.at.slice(11, 19)}`
     out.push(`${clock(event.at)}  ${event.object} ${event.verb}${who}`)
     drawEvent(root, event.at, 0)

@@ -1,7 +1,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { RawObject } from "../kube/api.ts"
 import { logMaxAgeSeconds } from "./configs.ts"
-import { changedBy, eventBody, eventHeaders, eventId, fieldPrints, type KubeEvent } from "./events.ts"
+import {
+  changedBy,
+  eventBody,
+  eventHeaders,
+  eventId,
+  fieldPrints,
+  identityPrints,
+  type KubeEvent
+} from "./events.ts"
 
 const kind = { group: "apps.example", version: "v1", kind: "Thing", plural: "things", namespaced: true }
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -147,6 +155,14 @@ describe("who changed an object", () => {
     const then = fieldPrints(thing(before))
     const object = thing(after)
     expect(changedBy(object, fieldPrints(object), then, now)?.manager).toBe(want)
+  })
+
+  it("is told as well where only the identities of the former state are known", () => {
+    const before = identityPrints(thing([owner("alice", "a", "b"), ours]))
+    const by = (...after: Entries) =>
+      changedBy(thing(after), fieldPrints(thing(after)), before, hours)?.manager
+    expect(by(owner("alice", "a"), ours)).toBeUndefined()
+    expect(by(owner("alice", "a"), ours, owner("bob", "c"))).toBe("bob")
   })
 
   it("is nobody where there are no managedFields", () => {

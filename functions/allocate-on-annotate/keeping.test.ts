@@ -1,6 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
+import { counting } from "../../test/support/faults.ts"
 import { all, newStore, run, World } from "../../test/support/world.ts"
 import { IpClaim, IpClaimPool, Service } from "../domain/kinds.ts"
+import { allocatedLimit } from "../domain/publishing.ts"
 
 const lan = { cidr: "10.0.0.0/29" }
 const carried = { "ipcontroller.ext/allocated": "10.0.0.3" }
@@ -97,6 +99,18 @@ describe("an address that a Service shows already", () => {
     await world.settle()
     expect(world.carries("web")).toBe("10.0.0.1")
     expect(world.held["10.0.0.3"]).toEqual(["default/owner"])
+  })
+
+  it("is one of thousands in an annotation that somebody wrote: the others are gone, few of them looked up", async () => {
+    const calls = new Map<string, number>()
+    const world = new World(all, { through: counting(calls) })
+    await world.pool("lan", { cidr: "10.0.0.0/16" })
+    const list = Array.from({ length: 4000 }, (_, index) => `10.0.${index >> 7}.${(index % 128) + 1}`)
+    await world.asking("web", "auto", { annotations: { "ipcontroller.ext/allocated": list.join() } })
+    await world.settle()
+    expect([world.carries("web"), world.externalIPs("web")]).toEqual(["10.0.0.1", ["10.0.0.1"]])
+    expect(world.held).toEqual({ "10.0.0.1": ["default/web"] })
+    expect(calls.get("get IpClaim")).toBe(allocatedLimit - 1)
   })
 
   it("is taken off a Service whose annotation was copied from the one that holds it", async () => {

@@ -35,7 +35,7 @@ export const claimOnExternalIp = (settings: Settings) => {
     ],
     when: function listsExternalIpsByHand(service: Service) {
       const { addresses, unparsable } = handWrittenOf(service)
-      return service.metadata.deletionTimestamp === undefined && addresses.length + unparsable.length > 0
+      return service.metadata.deletionTimestamp === undefined && addresses.size + unparsable.length > 0
     },
     needs: [read(...ledgerReads), readFresh(Service), create(IpClaim), patch(IpClaim)],
     handle: Effect.fnUntraced(function* (service: Service) {

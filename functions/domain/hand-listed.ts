@@ -16,7 +16,7 @@ const listingOf = (service: Service | undefined, options: RequestOptions): Listi
   if (service === undefined || service.metadata.deletionTimestamp !== undefined) return undefined
   // What it shows, from another controller or a backup, it is to be given, and nobody else before it.
   const isToAdopt = allocatedOf(service).length === 0 && wantsAddress(requestOf(service, options))
-  const addresses = isToAdopt ? shownOf(service) : handWrittenOf(service).addresses
+  const addresses = isToAdopt ? shownOf(service) : [...handWrittenOf(service).addresses]
   const { namespace = "", labels = {} } = service.metadata
   return addresses.length === 0 ? undefined : { namespace, labels, addresses }
 }

@@ -114,7 +114,7 @@ export const whyReleased = (
     return "its Service was deleted and created again"
   }
   if (service.metadata.deletionTimestamp !== undefined) return undefined
-  if (handWrittenOf(service).addresses.includes(address)) return undefined
+  if (handWrittenOf(service).addresses.has(address)) return undefined
   const request = requestOf(service, options)
   switch (request._tag) {
     case "None":

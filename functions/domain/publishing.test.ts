@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type { Service } from "./kinds.ts"
 import { type ServiceParts, serviceOf } from "./objects.fixture.ts"
 import {
+  allocatedLimit,
   allocatedOf,
   handWrittenOf,
   ingressPatch,
@@ -45,9 +46,30 @@ describe("what a Service shows", () => {
     })
     expect(allocatedOf(service)).toEqual(["10.0.0.1", "fd00::1"])
     expect(publishedOf(service)).toEqual(["10.0.0.1"])
-    expect(handWrittenOf(service)).toEqual({ addresses: ["10.0.0.9", "fd00::9"], unparsable: ["010.0.0.8"] })
+    expect(handWrittenOf(service)).toEqual({
+      addresses: new Set(["10.0.0.9", "fd00::9"]),
+      unparsable: ["010.0.0.8"]
+    })
     expect(shownOf(service)).toEqual(["10.0.0.1", "10.0.0.9", "fd00::9", "10.0.0.7"])
     expect(allocatedOf(serviceOf("web"))).toEqual([])
+  })
+
+  it("is ours as far as our annotation may go: whoever wrote more of it wrote it himself", () => {
+    const list = Array.from({ length: 200 }, (_, index) => `10.0.0.${index + 1}`)
+    const service = given(list.join(), { spec: { externalIPs: list } })
+    expect(allocatedOf(service)).toEqual(list.slice(0, allocatedLimit))
+    expect([...handWrittenOf(service).addresses]).toEqual(list.slice(allocatedLimit))
+    expect(patched(service, publishPatch(service, ["10.0.0.1"]))).toMatchObject({
+      metadata: { annotations: { [key]: "10.0.0.1" } },
+      spec: { externalIPs: ["10.0.0.1", ...list.slice(allocatedLimit)] }
+    })
+  })
+
+  it("is told apart once where it is much", () => {
+    const service = serviceOf("web", {
+      spec: { externalIPs: Array.from({ length: 200 }, (_, index) => `10.0.0.${index + 1}`) }
+    })
+    expect(handWrittenOf(service)).toBe(handWrittenOf(service))
   })
 
   it("as a load balancer is its ingress", () => {

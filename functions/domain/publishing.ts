@@ -2,11 +2,17 @@ import { canonicalAddress } from "./addresses.ts"
 import type { Service, ServiceIngress } from "./kinds.ts"
 import { annotationOf, annotations } from "./requests.ts"
 
+/**
+ * So many entries of the annotation `allocated` are read. We write two at most, but whoever may write a Service may write
+ * 256 KiB of them, each of which would be looked up. The rest is gone when the annotation is next written.
+ */
+export const allocatedLimit = 16
+
 /** What we gave the Service, in canonical form: the lock on the Service. Entries that are no addresses are ignored. */
 export const allocatedOf = (service: Service): ReadonlyArray<string> => {
   const list = annotationOf(service, annotations.allocated)
   if (list === undefined) return []
-  const addresses = list.split(",").map((entry) => canonicalAddress(entry.trim()))
+  const addresses = list.split(",", allocatedLimit).map((entry) => canonicalAddress(entry.trim()))
   return [...new Set(addresses.filter((address) => address !== undefined))]
 }
 
@@ -14,10 +20,30 @@ export const allocatedOf = (service: Service): ReadonlyArray<string> => {
 export const publishWhere = (service: Service): "externalIPs" | "loadBalancer" =>
   service.spec?.type === "LoadBalancer" ? "loadBalancer" : "externalIPs"
 
-/** The `spec.externalIPs` that the Service's author wrote, in canonical form, and those that are no addresses, as written. */
-export const handWrittenOf = (
-  service: Service
-): { readonly addresses: ReadonlyArray<string>; readonly unparsable: ReadonlyArray<string> } => {
+/** What a Service's author wrote into `spec.externalIPs`. */
+export interface HandWritten {
+  /** In canonical form. */
+  readonly addresses: ReadonlySet<string>
+  /** As written. */
+  readonly unparsable: ReadonlyArray<string>
+}
+
+const nothing: HandWritten = { addresses: new Set(), unparsable: [] }
+
+/** Of the Services with long lists: each of their claims is held against the list. */
+const longLists = new WeakMap<Service, HandWritten>()
+
+/** The `spec.externalIPs` that the Service's author wrote, and not we. */
+export const handWrittenOf = (service: Service): HandWritten => {
+  const listed = service.spec?.externalIPs?.length ?? 0
+  if (listed === 0) return nothing
+  if (listed <= allocatedLimit) return tellApart(service)
+  const known = longLists.get(service) ?? tellApart(service)
+  longLists.set(service, known)
+  return known
+}
+
+const tellApart = (service: Service): HandWritten => {
   const ours = allocatedOf(service)
   const addresses = new Set<string>()
   const unparsable: Array<string> = []
@@ -26,7 +52,7 @@ export const handWrittenOf = (
     if (address === undefined) unparsable.push(text)
     else if (!ours.includes(address)) addresses.add(address)
   }
-  return { addresses: [...addresses], unparsable }
+  return { addresses, unparsable }
 }
 
 const ingressOf = (service: Service): ReadonlyArray<ServiceIngress> =>

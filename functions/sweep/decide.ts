@@ -66,7 +66,7 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
     what
   })
   const drifts: Array<Drift> = []
-  const byHand = handWrittenOf(service).addresses
+  const byHand = [...handWrittenOf(service).addresses]
   const isOutdated = (address: string) => newerEntryOf(ledger.claim(address), service) !== undefined
   const unwritten = byHand.filter((address) => {
     const isAllowed = ledger.listersOf(address).includes(refKey(ref))
@@ -99,7 +99,8 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
   }
   const unclaimed = carried.filter((address) => !isNamedBy(ledger.claim(address), service))
   const outdated = carried.filter(isOutdated)
-  const hidden = carried.filter((address) => !publishedOf(service).includes(address))
+  const published = publishedOf(service)
+  const hidden = carried.filter((address) => !published.includes(address))
   if (unclaimed.length > 0) {
     drifts.push(drift("PublishedWithoutClaim", "allocate-on-annotate", unclaimed.join(" and ")))
   } else if (hidden.length > 0) {

@@ -4,7 +4,7 @@ import { cidrContains } from "../domain/addresses.ts"
 import { isEntryOf, isNamedBy, newerEntryOf } from "../domain/holding.ts"
 import type { ClaimedService, IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
-import { handWrittenOf } from "../domain/publishing.ts"
+import { byHandLimit, handWrittenOf } from "../domain/publishing.ts"
 import { annotations, beyondLimits, shareOf } from "../domain/requests.ts"
 import type { Settings } from "../domain/settings.ts"
 import { whyFull, whyNotShared } from "../domain/sharing.ts"
@@ -16,7 +16,9 @@ export class ExternalIpsRefused extends Schema.TaggedError<ExternalIpsRefused>()
 }) {
   readonly disposition: Disposition = Reject("ExternalIPRefused")
   override get message() {
-    return `spec.externalIPs: ${this.refusals.join("; ")}`
+    const more = this.refusals.length - 10
+    const first = more > 0 ? [...this.refusals.slice(0, 10), `and ${more} more`] : this.refusals
+    return `spec.externalIPs: ${first.join("; ")}`
   }
 }
 
@@ -61,6 +63,7 @@ export const judgeExternalIps = (
   const outdated: Array<Outdated> = []
   let broken: SharingBroken | undefined
   const refusals = unparsable.map((text) => `"${text}" is not an address`)
+  let room = byHandLimit - Array.from(addresses).filter((one) => isNamedBy(ledger.claim(one), service)).length
   for (const address of addresses) {
     const claim = ledger.claim(address)
     const present = claim?.spec.services ?? []
@@ -91,8 +94,12 @@ export const judgeExternalIps = (
     else {
       const isGiven = claim !== undefined && present.some(({ origin }) => origin === "allocated")
       const why = isGiven ? whyNotShared(claim, service, share, find) : whyFull(claim, service)
-      if (why === undefined) wanted.push({ address, pool: claim?.spec.pool ?? pool?.name, claim })
-      else refusals.push(`${address} ${why}`)
+      if (why !== undefined) refusals.push(`${address} ${why}`)
+      else if (room-- <= 0) {
+        refusals.push(
+          `${address} is one too many: a Service can have ${byHandLimit} that it lists by hand; list the others in another Service`
+        )
+      } else wanted.push({ address, pool: claim?.spec.pool ?? pool?.name, claim })
     }
   }
   return { wanted, outdated, refusals, broken }

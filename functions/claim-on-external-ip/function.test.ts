@@ -4,6 +4,7 @@ import { failing } from "../../test/support/faults.ts"
 import { all, only, run, World } from "../../test/support/world.ts"
 import { parseCidr } from "../domain/addresses.ts"
 import { IpClaim, Node } from "../domain/kinds.ts"
+import { byHandLimit } from "../domain/publishing.ts"
 import { defaultSettings } from "../domain/settings.ts"
 import { claimOnExternalIp } from "./function.ts"
 
@@ -121,6 +122,33 @@ describe("claim-on-external-ip", () => {
     await world.settle()
     expect(world.held).toEqual({ "10.0.0.3": ["default/web"] })
     expect(world.ended("claim-on-external-ip")).toEqual(["Rejected"])
+  })
+
+  it("claims of a long list as many as a Service can have, and keeps nobody from the others", async () => {
+    const world = new World(all)
+    await world.pool("lan", { cidr: "10.0.0.0/24" })
+    const list = Array.from({ length: byHandLimit + 12 }, (_, index) => `10.0.0.${index + 1}`)
+    await world.service("web", byHand(...list))
+    await world.asking("other")
+    await world.settle()
+    const first = list.slice(0, byHandLimit)
+    expect(Object.keys(world.held)).toEqual([...first, "10.0.0.65"])
+    expect(world.carries("other")).toBe("10.0.0.65")
+    const [event] = world.events("services/default/web")
+    expect(event).toContain("10.0.0.66 is one too many: a Service can have 64 that it lists by hand")
+    expect(event).toMatch(/and 2 more$/)
+    // Listed in another order it keeps those that it has.
+    await world.edit("web", { spec: { externalIPs: list.toReversed() } })
+    await world.settle()
+    const runs = world.cluster.runs.length
+    await world.sweep()
+    expect(Object.keys(world.held)).toEqual([...first, "10.0.0.65"])
+    expect(world.cluster.runs.slice(runs).map(({ function: fn }) => fn)).not.toContain("claim-on-external-ip")
+    // One that it gives up makes room for another one.
+    await world.edit("web", { spec: { externalIPs: list.slice(1) } })
+    await world.settle()
+    expect(world.held).not.toHaveProperty(["10.0.0.1"])
+    expect(world.held["10.0.0.66"]).toEqual(["default/web"])
   })
 
   it("keeps for auto what it has: an address in use by hand is not given out", async () => {

@@ -3,7 +3,7 @@ import { type Applicant, mayUse } from "./eligibility.ts"
 import type { Service } from "./kinds.ts"
 import { type BlockedListener, Owners } from "./networks.ts"
 import type { PoolIndex } from "./pool-index.ts"
-import { allocatedOf, handWrittenOf, shownOf } from "./publishing.ts"
+import { allocatedOf, byHandLimit, handWrittenOf, shownOf } from "./publishing.ts"
 import { type RequestOptions, requestOf, wantsAddress } from "./requests.ts"
 
 interface Listing {
@@ -79,7 +79,12 @@ export class HandListed {
 
   private judge(key: string, listing: Listing | undefined): void {
     const had = this.allowed.get(key) ?? new Set()
-    const has = new Set(listing?.addresses.filter((address) => this.mayHave(address, listing)))
+    const has = new Set<string>()
+    for (const address of listing?.addresses ?? []) {
+      // Of more than are claimed for it the others are not kept from anybody.
+      if (has.size >= byHandLimit) break
+      if (this.mayHave(address, listing!)) has.add(address)
+    }
     if (has.size === 0) this.allowed.delete(key)
     else this.allowed.set(key, has)
     this.listers.follow(key, had, has, this.listener)

@@ -20,6 +20,12 @@ export const allocatedOf = (service: Service): ReadonlyArray<string> => {
 export const publishWhere = (service: Service): "externalIPs" | "loadBalancer" =>
   service.spec?.type === "LoadBalancer" ? "loadBalancer" : "externalIPs"
 
+/**
+ * So many of the addresses that a Service lists by hand are claimed for it: what is decided on a Service costs as much as it
+ * has claims, and its author may list tens of thousands.
+ */
+export const byHandLimit = 64
+
 /** What a Service's author wrote into `spec.externalIPs`. */
 export interface HandWritten {
   /** In canonical form. */

@@ -10,7 +10,7 @@ import {
 } from "../domain/holding.ts"
 import { type ClaimedService, type IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
-import { allocatedOf, handWrittenOf, publishedOf, shownOf } from "../domain/publishing.ts"
+import { allocatedOf, byHandLimit, handWrittenOf, publishedOf, shownOf } from "../domain/publishing.ts"
 import {
   type Addresses,
   type Auto,
@@ -81,8 +81,10 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
         : whyFull(claim, service)) === undefined
     return isFree && isAllowed && ledger.forbidden(address) === undefined
   })
-  if (unwritten.length > 0) {
-    drifts.push(drift("HandWrittenWithoutClaim", "claim-on-external-ip", unwritten.join(" and ")))
+  const room = byHandLimit - byHand.filter((address) => isNamedBy(ledger.claim(address), service)).length
+  if (unwritten.length > 0 && room > 0) {
+    const what = unwritten.slice(0, room).join(" and ")
+    drifts.push(drift("HandWrittenWithoutClaim", "claim-on-external-ip", what))
   }
   const listedOutdated = byHand.filter(isOutdated)
   if (listedOutdated.length > 0) {

@@ -37,7 +37,7 @@ export const remindersOf = function* (
       : request._tag === "Refused"
     if (isOpen) yield { ref, saidBy: "allocate-on-annotate" }
     const { addresses, unparsable } = handWrittenOf(service)
-    if (unparsable.length > 0 || addresses.some((one) => !isNamedBy(ledger.claim(one), service))) {
+    if (unparsable.length > 0 || [...addresses].some((one) => !isNamedBy(ledger.claim(one), service))) {
       yield { ref, saidBy: "claim-on-external-ip" }
     }
   }

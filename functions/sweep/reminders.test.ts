@@ -32,7 +32,7 @@ const ticked = async (world: World, at: number): Promise<ReadonlyArray<string>> 
 describe("a Service that lacks what it asks for", () => {
   it("is told why again each quarter of an hour, and nobody else is woken", async () => {
     const world = await started()
-    const born = Date.parse(world.now("waits").metadata.creationTimestamp ?? "")
+    const born = Date.parse(world.now("waits").metadata.creationTimestamp!)
     for (const after of [0, 1, 14, 16, 29]) expect(await ticked(world, born + after * minute)).toEqual([])
     for (const after of [15, 30, 45]) {
       expect(await ticked(world, born + after * minute)).toEqual([

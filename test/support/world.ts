@@ -24,10 +24,12 @@ const refFrom = (path: string) => {
 }
 const cluster = (name: string) => ({ namespace: "", name })
 
+const born = Date.UTC(2026, 0, 1)
+
 /** A store whose clock goes on by a second with each object, so that what is created later is younger. */
 export const newStore = (): MemoryApi => {
   let seconds = 0
-  return new MemoryApi(() => Date.UTC(2026, 0, 1) + 1000 * seconds++)
+  return new MemoryApi(() => born + 1000 * seconds++)
 }
 
 /** A test cluster, in the words of its tests. Services are named `namespace/name`; without a namespace, `default`. */
@@ -117,9 +119,9 @@ export class World {
     return Effect.runPromise(this.cluster.settle(concurrency))
   }
 
-  /** Runs the sweep, and what it wakes. */
+  /** Runs the sweep, and what it wakes: soon after everything was created, so that nobody's reminder is due. */
   sweep(): Promise<void> {
-    this.cluster.tick()
+    this.cluster.tick(born + 60_000)
     return this.settle()
   }
 

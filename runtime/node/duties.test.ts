@@ -1,6 +1,6 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import { describe, expect, it, vi } from "vitest"
+import { afterEach, describe, expect, it, vi } from "vitest"
 import { Assignment } from "../Assignment.ts"
 import { defineFunction } from "../Function.ts"
 import { read } from "../Needs.ts"
@@ -50,5 +50,33 @@ describe("the reasons to run", () => {
     }
     await duties.stop()
     expect(Math.max(...seen)).toBeLessThan(3)
+  })
+})
+
+describe("a handler on a node that fails by a fault of its own", () => {
+  afterEach(() => void vi.useRealTimers())
+
+  it("is run each 30 seconds once it has done so ten times in a row", async () => {
+    vi.useFakeTimers()
+    const times: Array<number> = []
+    const fails = defineFunction({
+      name: "fail-on-node",
+      on: [Assignment.touched],
+      needs: [read(Assignment)],
+      handle: () => Effect.sync(() => times.push(Date.now())).pipe(Effect.andThen(Effect.die("a fault")))
+    })
+    const duties = new Duties({
+      functions: [fails],
+      node: "me",
+      context: Context.empty() as never,
+      record: () => undefined,
+      ended: () => undefined
+    })
+    duties.set("10-0-0-1", { role: "holder", claim: "10-0-0-1", address, term: 1 }, undefined)
+    await vi.advanceTimersByTimeAsync(10 * 60_000)
+    await duties.stop()
+    const waits = times.slice(1).map((time, i) => Math.floor((time - times[i]!) / 1_000))
+    expect(waits.length).toBeGreaterThan(20)
+    expect(new Set(waits.slice(9))).toEqual(new Set([30]))
   })
 })

@@ -17,7 +17,7 @@ export type Disposition =
 
 export const Retry: Disposition = { _tag: "Retry" }
 export const Park: Disposition = { _tag: "Park" }
-/** After at most 24 days it is tried in any case. `reason` as of `Reject`. */
+/** After at most six hours it is tried in any case. `reason` as of `Reject`. */
 export const RetryAfter = (wait: Duration.Input, reason?: string): Disposition => ({
   _tag: "RetryAfter",
   millis: Duration.toMillis(wait),

@@ -7,6 +7,8 @@ import type { Cause } from "./work.ts"
 export interface Held extends Cause {
   message: Delivery | undefined
   readonly woken: Woken | undefined
+  /** The keys of targets that a wake-up of their own stands for. */
+  renewed?: Set<string>
 }
 
 /** The events that woke a run may be many; it goes on in the trace of the last. */

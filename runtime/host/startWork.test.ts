@@ -1,9 +1,11 @@
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { Reject, Retry, RetryAfter } from "../Disposition.ts"
 import { defineBatchFunction, defineFunction, type FunctionDefinition } from "../Function.ts"
 import type { Keyed } from "../Trigger.ts"
+import type { Held } from "./held.ts"
 import { hostMetrics } from "./metrics.ts"
 import type { OutcomeNews } from "./outcomes.ts"
 import { bench, needs, object } from "./run.fixture.ts"
@@ -254,6 +256,91 @@ it.each<[string, Effect.Effect<never>]>([
   expect(first.news.find(({ _tag }) => _tag === "Parked")).toMatchObject({
     cause: expect.stringContaining("had not ended after 1 minutes, and was interrupted")
   })
+})
+
+/** A function that is never done, for so many hours, and the log that it is woken from by one event. */
+const neverDone = async (
+  fn: FunctionDefinition<any>,
+  { names = ["a"], hours = 61, loses = 0, delivers = true } = {}
+) => {
+  const { services, view } = await bench()
+  vi.useFakeTimers()
+  for (const name of names) view.applyWrite(Thing, raw(name, 1, "red"))
+  const start = Date.now()
+  const held = new Map<number, Held>()
+  const renewed: Array<string> = []
+  let sequence = 0
+  let oldest = 0
+  const happen = (woken: ReadonlyArray<string>) => {
+    const event: Held = {
+      sequence: ++sequence,
+      outstanding: woken.length,
+      message: undefined,
+      woken: { sequence, at: Date.now(), uid: "", resourceVersion: "" },
+      settle: () => void held.delete(event.sequence)
+    }
+    held.set(sequence, event)
+    for (const name of woken) work.wake(name, object(name, fn.batch === undefined ? "object" : "key"), event)
+  }
+  const hoursSince = (millis: number) => Math.floor((Date.now() - millis) / 3_600_000)
+  const work = startWork({
+    fn,
+    js: {} as never,
+    metrics: hostMetrics(Context.empty() as Context.Context<never>),
+    say: () => {
+      for (const { woken } of held.values()) oldest = Math.max(oldest, hoursSince(woken!.at))
+    },
+    services: {
+      ...services,
+      wake: async (_name, _kind, { name }) => {
+        if (loses-- > 0) throw new Error("no responders")
+        renewed.push(`${name} ${hoursSince(start)}`)
+        if (delivers) happen([name])
+      }
+    },
+    concurrency: 1
+  })
+  happen(names)
+  await vi.advanceTimersByTimeAsync(hours * 3_600_000)
+  return { renewed, oldest, held: [...held.keys()] }
+}
+
+const waiting = (wait: Duration.Input) =>
+  defineFunction({
+    name: "paint-on-change",
+    on: [Thing.changed],
+    needs,
+    handle: (_: Thing) => Effect.fail({ _tag: "Wet", message: "wet", disposition: RetryAfter(wait) })
+  })
+const allWait = defineBatchFunction({
+  name: "count-on-change",
+  on: [Thing.touched],
+  needs,
+  handle: (_: ReadonlyArray<Keyed<Thing>>) =>
+    Effect.fail({ _tag: "Wet", message: "wet", disposition: RetryAfter("1 hour") })
+})
+
+it.each<[string, FunctionDefinition<any>]>([
+  ["one object at a time", waiting("1 hour")],
+  ["in a batch", allWait],
+  ["after days each time", waiting("3 days")]
+])("wakes anew what is tried again %s, before its event leaves the log, and once for each", async (_, fn) => {
+  const { renewed, oldest, held } = await neverDone(fn)
+  expect(renewed).toEqual(["a 12", "a 24", "a 36", "a 48", "a 60"])
+  expect(oldest).toBeLessThan(24)
+  expect(held).toEqual([6])
+})
+
+it("lets go of an event when each object that it woke has a wake-up of its own", async () => {
+  const { renewed, held } = await neverDone(waiting("1 hour"), { names: ["a", "b"], hours: 20 })
+  expect(renewed).toEqual(["a 12", "b 12"])
+  expect(held).toEqual([2, 3])
+})
+
+it("tries again to wake anew when it could not, and not when that is only on its way", async () => {
+  const { renewed, held } = await neverDone(allWait, { loses: 2, delivers: false })
+  expect(renewed).toEqual(["a 14"])
+  expect(held).toEqual([1])
 })
 
 it("ends all runs when who runs them ends, and counts none of them as failed", async () => {

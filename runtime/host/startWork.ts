@@ -1,6 +1,7 @@
-import { BatchWork } from "./batchWork.ts"
+import { type BatchEntry, type BatchResult, BatchWork } from "./batchWork.ts"
 import { lastWoken } from "./held.ts"
-import { concludeRun, type OutcomeOptions } from "./outcomes.ts"
+import { concludeRun, type EndedRun, type OutcomeOptions } from "./outcomes.ts"
+import { longestUnseenMillis, renew } from "./renew.ts"
 import { type RunServices, runOnce, type Target } from "./run.ts"
 import { runBatch } from "./runBatch.ts"
 import { Runs } from "./runs.ts"
@@ -15,6 +16,15 @@ export interface StartWorkOptions extends OutcomeOptions {
 /** The work of a function: one object at a time, or many at once if it takes batches. */
 export const startWork = (options: StartWorkOptions): Work<Target> | BatchWork<Target> => {
   const { concurrency, fn, services, runs = new Runs() } = options
+  const conclude = async (
+    entries: ReadonlyArray<Pick<BatchEntry<Target>, "target" | "causes">>,
+    run: EndedRun
+  ): Promise<BatchResult> => {
+    const result = await concludeRun(options, run)
+    if (result._tag === "Settled") return result
+    await renew(fn, entries, services)
+    return { ...result, afterMillis: Math.min(result.afterMillis, longestUnseenMillis) }
+  }
   if (fn.batch !== undefined) {
     return new BatchWork<Target>({
       ...fn.batch,
@@ -26,7 +36,7 @@ export const startWork = (options: StartWorkOptions): Work<Target> | BatchWork<T
         const ended = await runs.add((signal) => runBatch(fn, items, tries, services, signal))
         let first = Number.POSITIVE_INFINITY
         for (const { woken } of items) first = Math.min(first, woken?.at || first)
-        return await concludeRun(options, {
+        return await conclude(entries, {
           targets: items.map(({ target }) => target),
           ended,
           attempt,
@@ -46,7 +56,7 @@ export const startWork = (options: StartWorkOptions): Work<Target> | BatchWork<T
       const tookMillis = performance.now() - started
       const { attempt } = tries
       const run = { targets: [target], ended, attempt, tookMillis, wokenAt: woken?.at ?? 0 }
-      return await concludeRun(options, run)
+      return await conclude([{ target, causes }], run)
     }
   })
 }

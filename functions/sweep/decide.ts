@@ -10,7 +10,7 @@ import {
 } from "../domain/holding.ts"
 import { type ClaimedService, type IpClaim, Service } from "../domain/kinds.ts"
 import type { Ledger } from "../domain/ledger.ts"
-import { allocatedOf, byHandLimit, handWrittenOf, publishedOf, shownOf } from "../domain/publishing.ts"
+import { allocatedOf, byHandLimit, handWrittenOf, publishedOf } from "../domain/publishing.ts"
 import {
   type Addresses,
   type Auto,
@@ -21,7 +21,8 @@ import {
   wantsAddress
 } from "../domain/requests.ts"
 import type { Settings } from "../domain/settings.ts"
-import { sharable, whyFull, whyNotShared } from "../domain/sharing.ts"
+import { whyFull, whyNotShared } from "../domain/sharing.ts"
+import { type Find, fits } from "./fits.ts"
 
 /** Something that is not as it should be, and which function mends it. */
 export interface Drift {
@@ -51,8 +52,6 @@ export interface Drift {
   readonly ref: Ref
   readonly what: string
 }
-
-type Find = (entry: ClaimedService) => Service | undefined
 
 /** What is wrong with one Service: with what it carries, or is to carry, and with what its author wrote by hand. */
 const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Find): ReadonlyArray<Drift> => {
@@ -110,10 +109,13 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
   } else if (outdated.length > 0) {
     drifts.push(drift("EntryOutdated", "allocate-on-annotate", outdated.join(" and ")))
   } else {
+    const open = wantsAddress(request) ? stillAskedFor(request, carried) : undefined
+    // What it lists by hand meanwhile it has, and needs no more, unless it is what it asks for.
+    const isMissing = (address: string) =>
+      !carried.includes(address) && (!byHand.includes(address) || isAskedFor(open, address))
     const given = ledger
       .claimsOf(refKey(ref))
-      .filter((claim) => !carried.includes(addressOfClaim(claim)) && isGivenTo(claim, service))
-    const open = wantsAddress(request) ? stillAskedFor(request, carried) : undefined
+      .filter((claim) => isMissing(addressOfClaim(claim)) && isGivenTo(claim, service))
     const fitting = open === undefined ? undefined : fits(service, open, ledger, find, carried.length === 0)
     if (given.length > 0) {
       const what = given.map(addressOfClaim).join(" and ")
@@ -125,44 +127,10 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
   return drifts
 }
 
-/**
- * What the Service could have now though no queue has it: a share of an address, what it shows already, or, if it has one
- * address, the rest of what it asks for.
- */
-const fits = (
-  service: Service,
-  request: Auto | Addresses,
-  ledger: Ledger,
-  find: Find,
-  isWaiting: boolean
-): string | undefined => {
-  const pools = ledger.eligiblePools(service, request)
-  for (const { address } of sharable(ledger, service, request, pools, find)) {
-    const isWanted =
-      request._tag === "Auto"
-        ? familyOf(address) === request.families[0]
-        : request.addresses.includes(address)
-    if (isWanted) return `it may share ${address}`
-  }
-  const shown = shownOf(service)
-  const isFree = (address: string) =>
-    !ledger.isTaken(address, refKey(refOf(service))) &&
-    ledger.forbidden(address) === undefined &&
-    pools.some(({ addresses }) => addresses?.contains(address) === true)
-  if (request._tag === "Addresses") {
-    const isFitting = (address: string) => isFree(address) && (!isWaiting || shown.includes(address))
-    return request.addresses.every(isFitting) ? request.addresses.join(" and ") : undefined
-  }
-  // Nobody else may have these, so that they are not among those that a pool has left.
-  const needed = request.needsAll === true ? request.families : request.families.slice(0, 1)
-  const own = needed.map((family) => shown.find((one) => familyOf(one) === family && isFree(one)))
-  if (own.every((address) => address !== undefined)) return `it shows ${own.join(" and ")}`
-  if (isWaiting) return undefined
-  const pool = pools.find(
-    ({ name, addresses }) => addresses?.family === request.families[0] && ledger.isItsTurn(service, name)
-  )
-  return pool === undefined ? undefined : `pool ${pool.name} has another address for it`
-}
+const isAskedFor = (open: Addresses | Auto | undefined, address: string): boolean =>
+  open?._tag === "Addresses"
+    ? open.addresses.includes(address)
+    : open?.families.includes(familyOf(address)) === true
 
 /**
  * Every drift between Services and claims. Each is one that some event should have mended already: an event that was

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { run, type World } from "../../test/support/world.ts"
+import { all, run, World } from "../../test/support/world.ts"
 import { IpClaim } from "../domain/kinds.ts"
 import { carrying, causes, claim, claimRef, entry, lost } from "./drifts.fixture.ts"
 
@@ -113,6 +113,65 @@ describe("sweep", () => {
     await world.sweep()
     expect(world.state).toBe(before)
     expect(causes(world)).toHaveLength(found)
+  })
+
+  it.each([
+    ["with a key to share it", { "external-ip-share": "k" }],
+    ["without", {}]
+  ])(
+    "leaves one that has the one of its two addresses by hand, %s, until the other is free",
+    async (_, annotations) => {
+      const spec = { ipFamilies: ["IPv4", "IPv6"], ipFamilyPolicy: "PreferDualStack" }
+      const world = new World(all)
+      await world.pool("lan", { cidr: "10.0.0.0/29" })
+      await world.pool("six", { cidr: "fd00::/125" })
+      await world.service("owner", { annotations: { "external-ip": "fd00::1" }, spec })
+      const byHand = { ...spec, externalIPs: ["10.0.0.1"] }
+      await world.asking("web", "10.0.0.1,fd00::1", { annotations, spec: byHand })
+      await world.settle()
+      await world.sweep()
+      expect(causes(world)).toEqual([])
+      await world.deleteService("owner")
+      await world.settle()
+      await world.sweep()
+      expect(world.carries("web")).toBe("10.0.0.1,fd00::1")
+      const found = causes(world).length
+      await world.sweep()
+      expect(causes(world)).toHaveLength(found)
+    }
+  )
+
+  it("leaves what was given to a Service that has it by hand by now, and has another one", async () => {
+    const world = new World(all)
+    await world.pool("lan", { cidr: "10.0.0.0/29" })
+    await world.asking("web", "10.0.0.1")
+    await world.settle()
+    await world.annotate("web", { "external-ip": "10.0.0.2", "ipcontroller.ext/allocated": null })
+    await world.settle()
+    expect(world.held).toEqual({ "10.0.0.1": ["default/web"], "10.0.0.2": ["default/web"] })
+    await world.sweep()
+    expect(causes(world)).toEqual([])
+  })
+
+  it("leaves one that needs an address of each family and could share only the one", async () => {
+    const world = new World(all)
+    await world.pool("lan", { cidr: "10.0.0.0/29" })
+    const key = { "external-ip-share": "k" }
+    await world.asking("owner", "10.0.0.1", { annotations: key })
+    const spec = {
+      type: "LoadBalancer",
+      ipFamilies: ["IPv4", "IPv6"],
+      ipFamilyPolicy: "RequireDualStack",
+      ports: [{ port: 81, protocol: "TCP" }]
+    }
+    await world.service("web", { annotations: key, spec })
+    await world.settle()
+    await world.sweep()
+    expect(causes(world)).toEqual([])
+    await world.pool("six", { cidr: "fd00::/125" })
+    await world.settle()
+    await world.sweep()
+    expect(world.carries("web")).toBe("10.0.0.1,fd00::1")
   })
 
   it.each<[string, string, object]>([

@@ -1,6 +1,5 @@
 import { type KindId, type Ref, refKey, resourceName } from "../Kind.ts"
 import type { RawObject } from "../kube/api.ts"
-import { identityPrints } from "../nats/events.ts"
 import { objectToken } from "../nats/names.ts"
 import { InFlight } from "./inFlight.ts"
 import { ClusterWentBack, isOlder } from "./publisher.ts"
@@ -77,9 +76,8 @@ class Comparing {
   }
 
   /** Whether the log has not got this state. */
-  isNews(state: Pick<RawObject, "metadata">): boolean {
+  isNews({ metadata }: Pick<RawObject, "metadata">): boolean {
     const { kind, known } = this.#options
-    const { metadata } = state
     const ref = { namespace: metadata.namespace ?? "", name: metadata.name }
     const key = objectToken(kind, ref)
     this.#seen.add(key)
@@ -90,10 +88,7 @@ class Comparing {
         `${resourceName(kind)} ${refKey(ref)} is at ${metadata.resourceVersion}, the log has ${before.resourceVersion}`
       )
     }
-    if (before.resourceVersion !== metadata.resourceVersion) return true
-    // The log does not tell whose its fields are, and who changes it next is to be told from them.
-    if (before.fields === undefined) known.set(key, { ...before, fields: identityPrints(state) })
-    return false
+    return before.resourceVersion !== metadata.resourceVersion
   }
 
   async take(object: RawObject): Promise<void> {

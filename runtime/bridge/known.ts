@@ -12,10 +12,7 @@ export interface Known {
   readonly resourceVersion: string
   readonly sequence: number
   readonly ref: { readonly namespace: string; readonly name: string }
-  /**
-   * Prints of its `managedFields`: `fieldPrints` of a state that this bridge has published itself, `identityPrints` of one
-   * that it has found unchanged.
-   */
+  /** Its `managedFields`, a number each (`fieldPrints`); only of states that this bridge has published itself. */
   readonly fields?: ReadonlyArray<number>
   /** The log's last word is that it is gone; kept only where that was found out by a refused publish. */
   readonly deleted?: boolean

@@ -144,6 +144,22 @@ describe("the publisher", () => {
     expect(log.stored.map((one) => one.headers.get("ce-manager"))).toEqual(["alice", "", "alice"])
   })
 
+  it("names who changes first what it has found in the log, unless something was only removed", async () => {
+    const named = async (time: string, listed: Partial<Seen> = {}) => {
+      const { log, publisher } = newLog()
+      const managedFields = [{ manager: "alice", operation: "Update", time }]
+      const changed = { metadata: { ...object("u", "2").metadata, managedFields } }
+      const known = new Map([[key, { ...logged("u", "1"), sequence: 0 }]])
+      await publisher.publish({ ...seen("u", "2"), object: changed, ...listed }, known)
+      return log.stored[0]?.headers.get("ce-manager")
+    }
+    const past = "2026-01-02T09:05:00Z"
+    expect(await named(past)).toBe("")
+    expect(await named(new Date().toISOString())).toBe("alice")
+    // It may have been changed while no bridge was there.
+    expect(await named(past, { listedAt: "2" })).toBe("alice")
+  })
+
   it("takes over what another bridge has published, and goes on from there", async () => {
     const { publisher, events } = newLog()
     await publisher.publish(seen("u", "1"), new Map())

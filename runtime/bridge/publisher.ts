@@ -3,7 +3,15 @@ import { JetStreamApiError, type JetStreamManager } from "@nats-io/jetstream"
 import { errors } from "@nats-io/transport-node"
 import { type KindId, type Ref, refKey, resourceName } from "../Kind.ts"
 import type { RawObject } from "../kube/api.ts"
-import { changedBy, eventBody, eventHeaders, eventId, fieldPrints, type KubeEvent } from "../nats/events.ts"
+import {
+  changedBy,
+  changedSince,
+  eventBody,
+  eventHeaders,
+  eventId,
+  fieldPrints,
+  type KubeEvent
+} from "../nats/events.ts"
 import { eventSubject, objectSubjects, objectToken } from "../nats/names.ts"
 import type { StreamPublisher } from "../nats/publish.ts"
 import type { Incarnation } from "../nats/streams.ts"
@@ -124,6 +132,8 @@ export class Publisher {
   last: { readonly sequence: number; readonly id: string | undefined }
   readonly #options: PublisherOptions
   readonly #chains = new Map<string, Promise<void>>()
+  /** What is watched changes after this, and what is listed may have changed before it. */
+  readonly #since = Date.now()
 
   constructor(options: PublisherOptions) {
     this.#options = options
@@ -167,7 +177,11 @@ export class Publisher {
       if (state !== undefined && isPassed(event, state)) return
       const msgID = eventId(event.verb, event.object)
       const before = event.verb === "modified" ? state?.fields : undefined
-      const by = changedBy(event.object, fields, before, seenAt.getTime())
+      const isSeenChange = event.verb === "modified" && event.listedAt === undefined
+      const by =
+        before === undefined && isSeenChange
+          ? changedSince(event.object, this.#since)
+          : changedBy(event.object, fields, before, seenAt.getTime())
       const subject = eventSubject(event.kind, event.ref, event.verb)
       if (subject.length > longestSubject) {
         this.#options.unpublishable(event, `its name is ${event.ref.name.length} characters long`)

@@ -1,5 +1,3 @@
-import type { RawObject } from "./api.ts"
-
 /**
  * Which objects there are, and in which state: a list without what they consist of. The API server sends it as protobuf
  * for every kind, our own included, and leaves `spec` and `status` out: a third of its work for a list, a tenth of ours.
@@ -18,8 +16,6 @@ export interface State {
     readonly namespace?: string
     readonly uid: string
     readonly resourceVersion: string
-    /** Without the fields: who, and when last. */
-    readonly managedFields: NonNullable<RawObject["metadata"]["managedFields"]>
   }
 }
 
@@ -72,50 +68,26 @@ function* fieldsOf(bytes: Buffer): Generator<readonly [field: number, value: Buf
 // Field numbers: k8s.io/apimachinery/pkg/runtime/generated.proto (Unknown), pkg/apis/meta/v1/generated.proto.
 const raw = 2
 const list = { metadata: 1, items: 2, resourceVersion: 2, continue: 3 }
-const object = { metadata: 1, name: 1, namespace: 3, uid: 5, resourceVersion: 6, managedFields: 17 }
-const entry = { manager: 1, operation: 2, apiVersion: 3, time: 4, subresource: 8 }
+const object = { metadata: 1, name: 1, namespace: 3, uid: 5, resourceVersion: 6 }
 
 const only = (bytes: Buffer, wanted: number): Buffer => {
   for (const [field, value] of fieldsOf(bytes)) if (field === wanted) return value
   return Buffer.alloc(0)
 }
 
-/** A `Time` as JSON has it. Its seconds are a varint, and come first. */
-const timeOf = (time: Buffer): string => {
-  let seconds = 0
-  for (let at = 1, scale = 1; at < time.length; at++, scale *= 128) {
-    const byte = time[at]!
-    seconds += (byte & 127) * scale
-    if (byte < 128) break
-  }
-  return `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`
-}
-
-const entryOf = (fields: Buffer): State["metadata"]["managedFields"][number] => {
-  let [manager, operation, apiVersion, time, subresource] = ["", "", "", "", ""]
-  for (const [field, value] of fieldsOf(fields)) {
-    if (field === entry.manager) manager = value.toString()
-    else if (field === entry.operation) operation = value.toString()
-    else if (field === entry.apiVersion) apiVersion = value.toString()
-    else if (field === entry.time) time = timeOf(value)
-    else if (field === entry.subresource) subresource = value.toString()
-  }
-  return { manager, operation, apiVersion, time, subresource }
-}
-
 const stateOf = (item: Buffer): State => {
   let [name, namespace, uid, resourceVersion] = ["", "", "", ""]
-  const managedFields: Array<State["metadata"]["managedFields"][number]> = []
   for (const [field, value] of fieldsOf(only(item, object.metadata))) {
     if (field === object.name) name = value.toString()
     else if (field === object.namespace) namespace = value.toString()
     else if (field === object.uid) uid = value.toString()
-    else if (field === object.resourceVersion) resourceVersion = value.toString()
-    else if (field === object.managedFields) managedFields.push(entryOf(value))
+    else if (field === object.resourceVersion) {
+      resourceVersion = value.toString()
+      // What follows is labels, annotations and `managedFields`.
+      break
+    }
   }
-  return {
-    metadata: { name, ...(namespace === "" ? {} : { namespace }), uid, resourceVersion, managedFields }
-  }
+  return { metadata: { name, ...(namespace === "" ? {} : { namespace }), uid, resourceVersion } }
 }
 
 const magic = "k8s\0"

@@ -35,10 +35,6 @@ export const fieldPrints = (object: RawObject): ReadonlyArray<number> =>
     return [identity, printOf(JSON.stringify(entry), identity)]
   })
 
-/** Those of the identities only: a tenth of the work, and also of a list that tells no more. */
-export const identityPrints = ({ metadata }: Pick<RawObject, "metadata">): ReadonlyArray<number> =>
-  (metadata.managedFields ?? []).map(identityPrint)
-
 const newestOf = (entries: ReadonlyArray<FieldsEntry>): ChangedBy | undefined => {
   let newest: ChangedBy | undefined
   for (const entry of entries) {
@@ -73,6 +69,15 @@ export const changedBy = (
     newestOf(entries.filter((_, index) => isNew(2 * index))) ??
     newestOf(entries.filter((entry, index) => isNew(2 * index + 1) && isNow(entry)))
   )
+}
+
+/**
+ * The newest entry, if it is not of before `since` (milliseconds since the epoch): of a change after that to an object of
+ * whose former state no more is known. Who only removes fields is nobody here as well.
+ */
+export const changedSince = (object: RawObject, since: number): ChangedBy | undefined => {
+  const newest = newestOf(object.metadata.managedFields ?? [])
+  return newest !== undefined && Date.parse(newest.at) >= since - justNowMillis ? newest : undefined
 }
 
 export interface KubeEvent {

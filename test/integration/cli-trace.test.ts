@@ -97,10 +97,10 @@ withParts("extip trace and why", (shared) => {
     const isSaid = (what: string, times: number) =>
       until(`to say ${times} times: by ${what}`, async () => (await said(what)) === times)
     const somebody = "somebody: Kubernetes keeps no name of who only removes or deletes"
+    await until("alice's annotation to be past", async () => Date.now() - setAt > 4_000)
     await bridge.kill("SIGTERM")
     bridge = await ours.stack.program("bridge")
     await bridge.ready()
-    await until("alice's annotation to be past", async () => Date.now() - setAt > 4_000)
     await ours.cluster.kubectl("annotate service silent -n trace external-ip-")
     await isSaid(somebody, 1)
     const finalizers = (list: string) =>

@@ -101,6 +101,9 @@ withParts("extip trace and why", (shared) => {
     await bridge.kill("SIGTERM")
     bridge = await ours.stack.program("bridge")
     await bridge.ready()
+    // It is at work: what changes from now on is watched.
+    await ours.cluster.kubectl("annotate service silent -n trace seen=yes --field-manager=carol")
+    await isSaid("carol", 1)
     await ours.cluster.kubectl("annotate service silent -n trace external-ip-")
     await isSaid(somebody, 1)
     const finalizers = (list: string) =>

@@ -66,8 +66,7 @@ export const runBridge = async (options: BridgeOptions, signal: AbortSignal): Pr
   for (let attempt = 0; !signal.aborted; attempt++) {
     try {
       await ensureCommon(jsm, replicas)
-      options.say({ _tag: "Standby" })
-      await lease.acquire(signal)
+      await lease.acquire(signal, () => options.say({ _tag: "Standby" }))
       const incarnation = wentBack
         ? await recreateLog(jsm, dedupeSeconds, replicas)
         : await ensureLog(jsm, last, dedupeSeconds, replicas)

@@ -35,14 +35,16 @@ export class Lease {
     return performance.now() < this.#validUntil
   }
 
-  /** Waits until the lease is ours. */
-  async acquire(signal: AbortSignal): Promise<void> {
-    for (;;) {
+  /** Waits until the lease is ours; `isOthers` is told once when it is another bridge's. */
+  async acquire(signal: AbortSignal, isOthers: () => void): Promise<void> {
+    for (let isSaid = false; ; ) {
       signal.throwIfAborted()
       try {
         const last = await this.#last()
         const free = last === null || last.data.length === 0 || last.string() === this.#options.holder
         if (free && (await this.#write(last?.seq ?? 0))) return
+        if (!isSaid) isOthers()
+        isSaid = true
       } catch {
         // NATS is away, or was wiped while we waited.
         await this.#options.ensureBucket().catch(() => undefined)

@@ -84,19 +84,17 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
     (namespace !== undefined || pool.object.spec.namespaceSelector === undefined) &&
     !ledger.admits(pool, service)
   const isHeld = (address: string): boolean => isNamedBy(ledger.claim(address), service)
-  // The annotation alone is no title: others may be the ones to whom the address was given.
-  const whyOthers = (address: string): string | undefined => {
-    // But who shows it in a status, which Services' authors do not write.
-    const isShown = publishWhere(service) === "loadBalancer" && publishedOf(service).includes(address)
-    const [elsewhere] = ledger.servedElsewhere(address)
-    if (elsewhere !== undefined && !isShown)
-      return `Service ${elsewhere} shows it, to which another controller gave it`
-    const older = ledger.carriersOf(address).find((key) => {
+  // The annotation alone is no title: others may be the ones to whom the address was given. What is shown in a status is
+  // one, as Services' authors do not write there.
+  const ownerElsewhere = (address: string): string | undefined =>
+    publishWhere(service) === "loadBalancer" && publishedOf(service).includes(address)
+      ? undefined
+      : ledger.servedElsewhere(address)[0]
+  const olderCarrier = (address: string): string | undefined =>
+    ledger.carriersOf(address).find((key) => {
       const other = kube.find(Service, refOfServiceKey(key))
       return other !== undefined && isOlder(other, service) && mayClaim(other, address, ledger, options)
     })
-    return older === undefined ? undefined : `Service ${older}, which is older, carries it as well`
-  }
   // One of each family is all that we ever give: more of them its author wrote himself.
   const isSurplus = (address: string): boolean =>
     !isHeld(address) &&
@@ -126,8 +124,13 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
         trouble = new Unclaimable({ address, why: `pool ${pool.name} does not admit the Service` })
       } else if (ledger.forbidden(address) !== undefined) {
         trouble = new Unclaimable({ address, why: `it ${ledger.forbidden(address)}` })
-      } else if (whyOthers(address) !== undefined) {
-        trouble = new Unclaimable({ address, why: `${whyOthers(address)}` })
+      } else if (ownerElsewhere(address) !== undefined) {
+        const why = `Service ${ownerElsewhere(address)} shows it, to which another controller gave it`
+        trouble = new Unclaimable({ address, why })
+      } else if (olderCarrier(address) !== undefined) {
+        // In its claim there is room for this one, or not.
+        const detail = `Service ${olderCarrier(address)}, which is older, carries ${address} as well, and is to claim it`
+        return yield* new Overtaken({ detail })
       } else if (yield* stillCarries(service, address)) {
         // A pool that is asked for and is there no more had another name then: by the new one it would be released.
         const wanted = request._tag === "Auto" || request._tag === "Addresses" ? request.pool : undefined

@@ -1,6 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { type Index, Kube, type KubeFailure, refKey, refOf } from "#runtime"
+import { type Index, Kube, type KubeFailure, refOf } from "#runtime"
 import { claimName, familyOf } from "../domain/addresses.ts"
 import {
   addressOfClaim,
@@ -16,8 +16,9 @@ import {
 import { type ClaimedService, IpClaim, Namespace, Service } from "../domain/kinds.ts"
 import type { Ledger, PoolEntry } from "../domain/ledger.ts"
 import { allocatedOf, isPublished, publishedOf, publishWhere } from "../domain/publishing.ts"
-import { type Request, type RequestOptions, requestOf, shareOf } from "../domain/requests.ts"
-import { whyNotShared } from "../domain/sharing.ts"
+import { type Request, type RequestOptions, requestOf, shareOf, wantsAddress } from "../domain/requests.ts"
+import { isNamesake, whyNotShared } from "../domain/sharing.ts"
+import { ageOf, byAge } from "../domain/waiting.ts"
 import { at } from "../shared/at.ts"
 import { SharingBroken } from "../shared/sharing-broken.ts"
 import { withdraw } from "../shared/withdraw.ts"
@@ -44,19 +45,14 @@ const isAskedFor = (request: Request, address: string, ledger: Ledger): boolean 
 
 /** Whether the claim names the Service, or what had its name before. */
 const wasHeld = (claim: IpClaim, service: Service): boolean =>
-  (claim.spec.services ?? []).some((entry) => serviceKeyOf(entry) === refKey(refOf(service)))
-
-const isOlder = (one: Service, other: Service): boolean => {
-  const [a, b] = [one.metadata.creationTimestamp ?? "", other.metadata.creationTimestamp ?? ""]
-  return a === b ? refKey(refOf(one)) < refKey(refOf(other)) : a < b
-}
+  (claim.spec.services ?? []).some((entry) => isNamesake(entry, service))
 
 /** Whether the Service would claim an address that it carries and no claim holds. */
 const mayClaim = (service: Service, address: string, ledger: Ledger, options: RequestOptions): boolean => {
   const request = requestOf(service, options)
   const pool = ledger.poolOf(address)
   return (
-    (request._tag === "Auto" || request._tag === "Addresses") &&
+    wantsAddress(request) &&
     isAskedFor(request, address, ledger) &&
     pool !== undefined &&
     ledger.admits(pool, service)
@@ -93,7 +89,11 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
   const olderCarrier = (address: string): string | undefined =>
     ledger.carriersOf(address).find((key) => {
       const other = kube.find(Service, refOfServiceKey(key))
-      return other !== undefined && isOlder(other, service) && mayClaim(other, address, ledger, options)
+      return (
+        other !== undefined &&
+        byAge(ageOf(other), ageOf(service)) < 0 &&
+        mayClaim(other, address, ledger, options)
+      )
     })
   // One of each family is all that we ever give: more of them its author wrote himself.
   const isSurplus = (address: string): boolean =>
@@ -115,6 +115,7 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
       if (fresh === undefined || !wasHeld(fresh, service)) left.push(address)
     } else if (claim === undefined) {
       const pool = ledger.poolOf(address)
+      const [elsewhere, older] = [ownerElsewhere(address), olderCarrier(address)]
       if (isForged(pool) || isSurplus(address) || !isAskedFor(request, address, ledger)) {
         // Taken off it cannot be given back: is it really without a claim?
         const fresh = yield* kube.get(IpClaim, { namespace: "", name: claimName(address) })
@@ -124,16 +125,16 @@ export const keepWhatItCarries = Effect.fnUntraced(function* (
         trouble = new Unclaimable({ address, why: `pool ${pool.name} does not admit the Service` })
       } else if (ledger.forbidden(address) !== undefined) {
         trouble = new Unclaimable({ address, why: `it ${ledger.forbidden(address)}` })
-      } else if (ownerElsewhere(address) !== undefined) {
-        const why = `Service ${ownerElsewhere(address)} shows it, to which another controller gave it`
+      } else if (elsewhere !== undefined) {
+        const why = `Service ${elsewhere} shows it, to which another controller gave it`
         trouble = new Unclaimable({ address, why })
-      } else if (olderCarrier(address) !== undefined) {
+      } else if (older !== undefined) {
         // In its claim there is room for this one, or not.
-        const detail = `Service ${olderCarrier(address)}, which is older, carries ${address} as well, and is to claim it`
+        const detail = `Service ${older}, which is older, carries ${address} as well, and is to claim it`
         return yield* new Overtaken({ detail })
       } else if (yield* stillCarries(service, address)) {
         // A pool that is asked for and is there no more had another name then: by the new one it would be released.
-        const wanted = request._tag === "Auto" || request._tag === "Addresses" ? request.pool : undefined
+        const wanted = wantsAddress(request) ? request.pool : undefined
         const from = wanted !== undefined && ledger.pool(wanted) === undefined ? wanted : pool.name
         yield* kube.create(IpClaim, newClaim(address, from, [entry]))
         mended.push(`adopted ${address} into pool ${pool.name}`)

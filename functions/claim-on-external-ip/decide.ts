@@ -7,7 +7,7 @@ import type { Ledger } from "../domain/ledger.ts"
 import { byHandLimit, handWrittenOf } from "../domain/publishing.ts"
 import { annotations, beyondLimits, shareOf } from "../domain/requests.ts"
 import type { Settings } from "../domain/settings.ts"
-import { whyFull, whyNotShared } from "../domain/sharing.ts"
+import { whyNotListed, whyNotShared } from "../domain/sharing.ts"
 import { SharingBroken } from "../shared/sharing-broken.ts"
 
 /** Addresses that the Service lists by hand and may not have. They are not bound; the Service stays as it is. */
@@ -92,8 +92,7 @@ export const judgeExternalIps = (
     } else if (owner !== undefined) refusals.push(`${address} is carried by Service ${owner}`)
     else if (elsewhere !== undefined) refusals.push(`${address} ${elsewhere}`)
     else {
-      const isGiven = claim !== undefined && present.some(({ origin }) => origin === "allocated")
-      const why = isGiven ? whyNotShared(claim, service, share, find) : whyFull(claim, service)
+      const why = whyNotListed(claim, service, share, find)
       if (why !== undefined) refusals.push(`${address} ${why}`)
       else if (room-- <= 0) {
         refusals.push(

@@ -13,7 +13,7 @@ import type { Addresses, Auto, RequestOptions } from "./requests.ts"
 import { forbidden } from "./security.ts"
 import { TakenAddresses } from "./taken.ts"
 import { freeCountOf, isTurnOf, nextInTurn, olderWaitingFor } from "./turns.ts"
-import type { Age, Waiting } from "./waiting.ts"
+import { ageOf, type Waiting } from "./waiting.ts"
 import { type SharingRef, WaitingServices } from "./waiting-services.ts"
 
 export type { PoolEntry } from "./pool-entry.ts"
@@ -322,8 +322,3 @@ export class Ledger {
     for (const pool of this.poolIndex.around(address)) act(pool)
   }
 }
-
-const ageOf = ({ metadata: { namespace = "", name, creationTimestamp } }: Service): Age => ({
-  since: creationTimestamp,
-  key: `${namespace}/${name}`
-})

@@ -5,11 +5,11 @@ import type { Ledger, PoolEntry } from "./ledger.ts"
 import type { Addresses, Auto } from "./requests.ts"
 
 /** Whether the entry is the Service's, or its former self's under the same name. */
-const isNamesake = (entry: ClaimedService, { metadata: { namespace, name } }: Service): boolean =>
+export const isNamesake = (entry: ClaimedService, { metadata: { namespace, name } }: Service): boolean =>
   entry.namespace === namespace && entry.name === name
 
 /** Why nobody else can be entered into this claim, as `whyNotShared` says it; `undefined` while there is room. */
-export const whyFull = (claim: IpClaim | undefined, service: Service): string | undefined => {
+const whyFull = (claim: IpClaim | undefined, service: Service): string | undefined => {
   const others = (claim?.spec.services ?? []).filter((entry) => !isNamesake(entry, service))
   return others.length < claimLimits.services
     ? undefined
@@ -49,6 +49,20 @@ export const whyNotShared = (
   }
   return whyFull(claim, service)
 }
+
+/**
+ * Why the Service cannot be entered into the claim of an address that it lists by hand, as `whyNotShared` says it. Several
+ * may list one address; what was given to a Service is that one's to share.
+ */
+export const whyNotListed = (
+  claim: IpClaim | undefined,
+  service: Service,
+  share: string | undefined,
+  find: (entry: ClaimedService) => Service | undefined
+): string | undefined =>
+  claim?.spec.services?.some(({ origin }) => origin === "allocated") === true
+    ? whyNotShared(claim, service, share, find)
+    : whyFull(claim, service)
 
 /** The claims, in the order of these pools, that the Service can share by the key that it asks with. */
 export function* sharable(

@@ -1,3 +1,4 @@
+import type { Service } from "./kinds.ts"
 import type { Addresses, Auto } from "./requests.ts"
 
 /** A Service that asks for an address and has none. */
@@ -16,6 +17,11 @@ export interface Age {
   readonly since: string
   readonly key: string
 }
+
+export const ageOf = ({ metadata: { namespace = "", name, creationTimestamp } }: Service): Age => ({
+  since: creationTimestamp,
+  key: `${namespace}/${name}`
+})
 
 /** Oldest first; Services of the same second by namespace and name. */
 export const byAge = (one: Age, other: Age): number =>

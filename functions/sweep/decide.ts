@@ -21,7 +21,7 @@ import {
   wantsAddress
 } from "../domain/requests.ts"
 import type { Settings } from "../domain/settings.ts"
-import { whyFull, whyNotShared } from "../domain/sharing.ts"
+import { whyNotListed } from "../domain/sharing.ts"
 import { type Find, fits } from "./fits.ts"
 
 /** Something that is not as it should be, and which function mends it. */
@@ -75,9 +75,7 @@ const driftsOf = (service: Service, ledger: Ledger, settings: Settings, find: Fi
       ledger.rightfulOwner(address, refKey(ref)) === undefined &&
       ledger.whyElsewhere(address, refKey(ref)) === undefined &&
       beyondLimits(service) === undefined &&
-      (claim?.spec.services?.some(({ origin }) => origin === "allocated") === true
-        ? whyNotShared(claim, service, shareOf(service), find)
-        : whyFull(claim, service)) === undefined
+      whyNotListed(claim, service, shareOf(service), find) === undefined
     return isFree && isAllowed && ledger.forbidden(address) === undefined
   })
   const room = byHandLimit - byHand.filter((address) => isNamedBy(ledger.claim(address), service)).length
